@@ -1,0 +1,1 @@
+"""The sandbox's own pages: look at records and change them, set faults."""

@@ -1,0 +1,1 @@
+"""Stripe as its API reference describes it, on `{sandbox}/stripe`."""
