@@ -1,0 +1,92 @@
+"""`manage.py scheduler`: each second, find due and lagging work in the tables and queue it. Safe to run twice."""
+
+import signal
+import threading
+import time
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+from django_q.tasks import async_task
+
+from consumers import tasks as consumer_tasks
+from sequin_console import housekeeping
+from sequin_console.common import heartbeats, leases
+from sequin_console.common.models import Duty
+from syncs import tasks as sync_tasks
+
+log = structlog.get_logger(__name__)
+
+TICK_S, BEAT_S, SWEEP_S = 1.0, 5.0, 3600.0
+LEASE_S = 15
+
+
+class Command(BaseCommand):
+    """Everything queued can be lost (invariant 11): this finds it again, from the tables alone."""
+
+    help = "Queues due work once a second. Several may run; one of them works, the others wait to take over."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        Duty.objects.get_or_create(name="scheduler")
+        chores = [
+            Chore("beat", BEAT_S, queue_beats),
+            Chore("removals", BEAT_S, lambda: async_task("syncs.tasks.carry_on_removals", cluster=sync_tasks.QUEUE)),
+            Chore("housekeeping", SWEEP_S, housekeeping.prune),
+            Chore("syncs", TICK_S, sync_tasks.enqueue_due),
+            Chore("consumers", TICK_S, consumer_tasks.enqueue_due),
+        ]
+        duty = None
+        while not stop.is_set():
+            try:
+                duty = hold(duty)
+                if duty is not None:
+                    heartbeats.beat("scheduler")
+                    for chore in chores:
+                        chore.run_if_due()
+            except DatabaseError as error:  # the database is away: the only thing to do is to wait for it
+                log.warning("scheduler waits for the database", error=type(error).__name__)
+                duty = None
+            close_old_connections()
+            stop.wait(TICK_S)
+        if duty is not None:
+            duty.release()
+
+
+def hold(duty: Duty | None) -> Duty | None:
+    """Keep the scheduler's lease, or take it if it is free; None while another process has it."""
+    if duty is not None:
+        try:
+            duty.fenced_update(lease_until=leases.until(LEASE_S))
+            return duty
+        except leases.LeaseLost:
+            log.warning("another scheduler took over")
+    return leases.take(Duty, "scheduler", seconds=LEASE_S)
+
+
+def queue_beats() -> None:
+    """A task for each queue whose only work is to show that somebody does it."""
+    async_task("syncs.tasks.beat", cluster=sync_tasks.QUEUE)
+    async_task("consumers.tasks.beat", cluster=consumer_tasks.QUEUE)
+
+
+class Chore:
+    """Something to do every so often; one that fails is logged and tried again at its next time."""
+
+    def __init__(self, name: str, every_s: float, run: Any) -> None:
+        self.name, self.every_s, self.run = name, every_s, run
+        self.due_at = 0.0
+
+    def run_if_due(self) -> None:
+        if time.monotonic() < self.due_at:
+            return
+        self.due_at = time.monotonic() + self.every_s
+        try:
+            self.run()
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("chore failed", chore=self.name)
