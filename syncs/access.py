@@ -1,0 +1,196 @@
+"""Access to an account, out of the credential store: decrypted, renewed under a lease, handed to the kit's client.
+
+A rotating refresh token can be used once. So a renewal holds the credential's lease, is marked `refreshing` before the
+request leaves, and what comes back is stored in one write before anybody uses it. A renewal found half-way after a
+crash is tried once more; if the provider refuses, the person is asked to reconnect.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import structlog
+from django.utils import timezone
+
+from sequin_console.common import changes, leases
+from sequin_console.common.fields import Secrets
+from sequin_console.common.runner import Orm
+from sequin_console.common.troubled import NO_TROUBLE
+from syncs import hosts
+from syncs.models import Credential
+from syncs.providers import PROVIDERS
+from syncs.providers.kit.access import Access
+from syncs.providers.kit.auth import TokenGrant
+from syncs.providers.kit.catalogue import OAuth2, Provider
+from syncs.providers.kit.client import make_http
+from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape, UpstreamFailed
+from syncs.states import CredentialState
+
+log = structlog.get_logger(__name__)
+
+RENEW_LEASE_S = 60
+RENEW_AT = 0.75  # of the token's lifetime
+_https: dict[int, httpx.AsyncClient] = {}
+
+
+def shared_http() -> httpx.AsyncClient:
+    """This process's HTTP client. Call it on the loop thread only: connections belong to a loop."""
+    return _https.setdefault(os.getpid(), make_http())
+
+
+async def request_grant(oauth: OAuth2, login_url: str, form: Mapping[str, str]) -> TokenGrant:
+    """Ask a token endpoint (RFC 6749 4.1.3, 6). Never repeated here: codes and rotating tokens are good for one use."""
+    try:
+        response = await shared_http().post(
+            login_url + oauth.token_path, data=dict(form), headers={"Accept": "application/json"}
+        )
+    except (httpx.HTTPError, OSError) as fault:
+        raise UpstreamFailed("The provider's sign-in did not answer.", detail=type(fault).__name__) from None
+    if response.status_code != 200:
+        raise oauth.error(response.status_code, response.content)
+    try:
+        return oauth.parse(response.json())
+    except ValueError:
+        raise UnexpectedShape("The provider's sign-in gave an answer we do not understand.") from None
+
+
+def granted_columns(credential: Credential, oauth: OAuth2, grant: TokenGrant, now: datetime) -> dict[str, Any]:
+    """The credential columns a grant changes. A refresh token that came replaces ours; none that came leaves it."""
+    secrets = Secrets(credential.secrets)
+    secrets["access_token"] = grant.access_token
+    if grant.refresh_token:
+        secrets["refresh_token"] = grant.refresh_token
+    lifetime_s = grant.lifetime_s or oauth.lifetime_s
+    columns = {
+        "secrets": secrets,
+        "settings": {**credential.settings, **({"instance_url": grant.api_url} if grant.api_url else {})},
+        "state": CredentialState.OK,
+        "access_expires_at": now + timedelta(seconds=lifetime_s * RENEW_AT),
+        **NO_TROUBLE,
+    }
+    return columns | ({"account_id": grant.account_id} if grant.account_id else {})
+
+
+class StoredAccess:
+    """The kit's AccessSource over one credential. Lives on the loop; its database calls go through `orm`.
+
+    is_stored  False while a credential is being checked before it is stored: what renewal brings then stays on the
+               object, and no lease is needed, for nobody else has it
+    """
+
+    def __init__(self, credential: Credential, orm: Orm, *, is_stored: bool = True) -> None:
+        self._credential, self._orm, self._is_stored = credential, orm, is_stored
+        self._provider: Provider = PROVIDERS[credential.provider]
+        self._oauth = self._provider.kind(credential.kind).oauth
+        self._renewing = asyncio.Lock()
+
+    async def access(self) -> Access:
+        async with self._renewing:
+            if self._is_stale():
+                await self._renew("")
+            return self._granted()
+
+    async def renew(self, refused: Access) -> Access:
+        async with self._renewing:
+            if self._granted() == refused:
+                await self._renew(self._credential.secrets.get("access_token", ""))
+            return self._granted()
+
+    def _granted(self) -> Access:
+        row = self._credential
+        headers = self._provider.request_headers(row.secrets, row.settings)
+        return Access(hosts.api_url(self._provider, row.settings), headers)
+
+    def _is_stale(self) -> bool:
+        row = self._credential
+        if row.state == CredentialState.RECONNECT:
+            raise CredentialsRefused(row.error or "The provider no longer accepts this connection.")
+        if self._oauth is None:
+            return False
+        expired = row.access_expires_at is not None and row.access_expires_at <= timezone.now()
+        return expired or not row.secrets.get("access_token")
+
+    async def _renew(self, refused_token: str) -> None:
+        """Renew under the lease, or wait for whoever holds it and take what they got."""
+        if self._oauth is None:
+            raise CredentialsRefused("The provider refused the key.", next_step="Create a new key and paste it in.")
+        for _ in range(2 * RENEW_LEASE_S):
+            if await self._orm(self._take, refused_token):
+                break
+            if not self._is_stale() and self._credential.secrets.get("access_token") != refused_token:
+                return
+            await asyncio.sleep(0.5)
+        else:
+            raise UpstreamFailed("Renewing access takes longer than it should.")
+        try:
+            grant = await self._refresh()
+        except ProviderError as error:
+            await self._orm(self._failed, error)
+            raise
+        await self._orm(self._renewed, grant)
+
+    def _take(self, refused_token: str) -> bool:
+        """Re-read the row; take its lease if it still needs renewal. Afterwards `_credential` is as stored."""
+        if not self._is_stored:
+            return True
+        self._credential = Credential.objects.select_related("oauth_app").get(pk=self._credential.pk)
+        token = self._credential.secrets.get("access_token", "")
+        if token and token != refused_token and not self._is_stale():
+            return False
+        taken = leases.take(Credential, self._credential.pk, seconds=RENEW_LEASE_S)
+        if taken is None:
+            return False
+        taken.fenced_update(state=CredentialState.REFRESHING)
+        self._credential = taken
+        return True
+
+    async def _refresh(self) -> TokenGrant:
+        row = self._credential
+        app = await self._orm(lambda: row.oauth_app)
+        refresh_token = row.secrets.get("refresh_token")
+        if self._oauth is None or app is None or not refresh_token:
+            raise CredentialsRefused("This connection cannot renew its access.")
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+            "client_id": app.client_id,
+            "client_secret": app.secrets.get("client_secret", ""),
+        }
+        return await request_grant(self._oauth, hosts.login_url(self._provider, app.host, app.login_url), form)
+
+    def _renewed(self, grant: TokenGrant) -> None:
+        assert self._oauth is not None
+        row, columns = self._credential, granted_columns(self._credential, self._oauth, grant, timezone.now())
+        if not self._is_stored:
+            for name, value in columns.items():
+                setattr(row, name, value)
+            return
+        row.fenced_update(**columns)
+        row.release()
+        log.info("access renewed", credential=str(row.pk), provider=row.provider)
+
+    def _failed(self, error: ProviderError) -> None:
+        if not self._is_stored:
+            return
+        if isinstance(error, CredentialsRefused):
+            refuse(self._credential.pk, error)
+        else:
+            self._credential.fenced_update(state=CredentialState.OK)
+        self._credential.release()
+
+
+def refuse(credential_id: UUID, error: CredentialsRefused) -> None:
+    """The provider will not have this credential any more: everything that uses it waits for a person."""
+    Credential.objects.filter(pk=credential_id).update(
+        state=CredentialState.RECONNECT,
+        error_kind=error.kind,
+        error=error.message[:500],
+        next_step=error.next_step[:500],
+        failed_at=timezone.now(),
+    )
+    log.warning("credential refused", credential=str(credential_id), message=error.message, detail=error.detail)
+    changes.announce(f"credential-{credential_id}", "credentials")

@@ -1,0 +1,344 @@
+"""Everything that changes OAuth apps and credentials. Checks with the provider before it stores."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from sequin_console.common import audit, changes, runner
+from sequin_console.common.fields import Secrets
+from sequin_console.common.problems import Problem, field_problem
+from sequin_console.common.troubled import NO_TROUBLE
+from syncs import hosts
+from syncs.access import StoredAccess, shared_http
+from syncs.models import Credential, Feed, OAuthApp, SyncCollection
+from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import Account, Collection, CredentialKind, Field, Provider
+from syncs.providers.kit.client import Client
+from syncs.providers.kit.errors import ProviderError
+from syncs.providers.kit.reading import Reader
+from syncs.states import CredentialState, Phase, SyncState
+
+T = TypeVar("T")
+ASK_TIMEOUT_S = 45
+DISCOVERY_KEPT_S = 300
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One line of "Test connection"."""
+
+    label: str
+    ok: bool
+    detail: str
+    next_step: str = ""
+
+
+def as_problem(error: ProviderError, field: str = "") -> Problem:
+    """A provider's error as the problem a form or the API shows."""
+    fields = {field: [error.message]} if field else {}
+    return Problem(error.message, kind=error.kind, next_step=error.next_step, fields=fields)
+
+
+def ask(credential: Credential, question: Callable[[Reader], Awaitable[T]], *, is_stored: bool = True) -> T:
+    """Put one question to a credential's provider, from a page or the API. Raises ProviderError or Problem."""
+
+    async def work(orm: runner.Orm) -> T:
+        provider = PROVIDERS[credential.provider]
+        source = StoredAccess(credential, orm, is_stored=is_stored)
+        client = Client.of(provider, shared_http(), source, draw_read_no=lambda: 0)
+        return await question(provider.reader(client))
+
+    try:
+        return runner.run(work, timeout_s=ASK_TIMEOUT_S)
+    except TimeoutError:
+        raise Problem("The provider did not answer in time.", kind="upstream", next_step="Try again later.") from None
+
+
+def check(credential: Credential) -> Account:
+    """Whose account it is, for a credential not stored yet. Raises Problem when the provider will not have it.
+
+    Access got on the way (an imported refresh token may rotate) is left on the object, to be stored with it.
+    """
+    try:
+        return ask(credential, lambda reader: reader.check(), is_stored=False)
+    except ProviderError as error:
+        raise as_problem(error, "credential.properties.secret") from None
+
+
+def discover(credential: Credential, *, fresh: bool = False) -> tuple[Collection, ...]:
+    """All collections this account can offer; remembered for five minutes. Raises Problem."""
+    key = f"collections-{credential.pk}"
+    found: tuple[Collection, ...] | None = None if fresh else cache.get(key)
+    if found is None:
+        try:
+            found = ask(credential, lambda reader: reader.discover())
+        except ProviderError as error:
+            raise as_problem(error) from None
+        cache.set(key, found, DISCOVERY_KEPT_S)
+    return found
+
+
+def collection_of(credential: Credential, collection_id: str) -> Collection:
+    """One collection by id. Raises Problem (`collection_ids`) when this account has none such."""
+    return collections_of(credential, [collection_id])[0]
+
+
+def collections_of(credential: Credential, collection_ids: list[str]) -> list[Collection]:
+    """Collections by id, in the order given, without repeats. Raises Problem naming those the account lacks."""
+    offered = {collection.id: collection for collection in discover(credential)}
+    unknown = [key for key in collection_ids if key not in offered]
+    if unknown:
+        offered = {collection.id: collection for collection in discover(credential, fresh=True)}
+        unknown = [key for key in collection_ids if key not in offered]
+    if unknown:
+        raise field_problem(
+            "collection_ids",
+            f"This account has no collection {', '.join(unknown)}.",
+            next_step="GET /v1/collections/{credential_id} lists what it has.",
+        )
+    return [offered[key] for key in dict.fromkeys(collection_ids)]
+
+
+def collection_fields(credential: Credential, collection_id: str) -> tuple[Field, ...]:
+    """The fields of one collection. Raises Problem."""
+    collection = collection_of(credential, collection_id)
+    try:
+        return ask(credential, lambda reader: reader.fields(collection))
+    except ProviderError as error:
+        raise as_problem(error) from None
+
+
+def estimate(credential: Credential, collection_ids: list[str]) -> dict[str, int | None]:
+    """How many records each collection holds, where the provider tells; None where it does not or may not."""
+    picked = collections_of(credential, collection_ids)
+
+    async def count(reader: Reader) -> dict[str, int | None]:
+        counts: dict[str, int | None] = {}
+        for collection in picked:
+            try:
+                counts[collection.id] = await reader.count(collection)
+            except ProviderError:
+                counts[collection.id] = None
+        return counts
+
+    return ask(credential, count)
+
+
+# --- OAuth apps ----------------------------------------------------------------------------------------------------
+
+
+def create_oauth_app(data: Mapping[str, Any], *, by: Any) -> OAuthApp:
+    """Store the customer's OAuth app. Raises Problem."""
+    app = OAuthApp(provider=_provider(data.get("provider", "")).key)
+    return _save_oauth_app(app, data, by, "oauth_app.created")
+
+
+def update_oauth_app(app: OAuthApp, data: Mapping[str, Any], *, by: Any) -> OAuthApp:
+    """Change an OAuth app; a client secret left empty stays. Raises Problem."""
+    return _save_oauth_app(app, data, by, "oauth_app.changed")
+
+
+def _save_oauth_app(app: OAuthApp, data: Mapping[str, Any], by: Any, action: str) -> OAuthApp:
+    provider = PROVIDERS[app.provider]
+    app.name = _text(data, "name", app.name, f"{provider.label} app")
+    app.client_id = _text(data, "client_id", app.client_id)
+    app.host = _text(data, "host", app.host, provider.hosts[0].key)
+    app.login_url = str(data.get("login_url") or app.login_url).strip()
+    app.metadata = data.get("metadata", app.metadata) or {}
+    if data.get("client_secret"):
+        app.secrets = Secrets(client_secret=str(data["client_secret"]).strip())
+    if not app.secrets.get("client_secret"):
+        raise field_problem("client_secret", "The client secret is missing.", next_step="Copy it from the provider.")
+    app.login_url = hosts.login_url(provider, app.host, app.login_url) if app.login_url else ""
+    hosts.login_url(provider, app.host, app.login_url)
+    with transaction.atomic():
+        app.save()
+        audit.record(by, action, app, {"provider": app.provider, "client_id": app.client_id, "host": app.host})
+    changes.announce("credentials")
+    return app
+
+
+def delete_oauth_app(app: OAuthApp, *, by: Any) -> None:
+    """Remove an OAuth app. Raises Problem while connections use it."""
+    try:
+        with transaction.atomic():
+            audit.record(by, "oauth_app.deleted", app)
+            app.delete()
+    except ProtectedError:
+        raise Problem(
+            "Connections still use this OAuth app.", kind="conflict", next_step="Delete them first.", status=409
+        ) from None
+
+
+# --- Credentials ---------------------------------------------------------------------------------------------------
+
+
+def create_credential(data: Mapping[str, Any], *, by: Any) -> Credential:
+    """Check pasted or imported secrets with the provider, then store them.
+
+    data  provider, kind, name, secrets, settings, oauth_app (an OAuthApp or None), metadata
+    The same account through the same kind replaces what we have: importing twice changes nothing else.
+    Raises Problem naming the field.
+    """
+    provider = _provider(data.get("provider", ""))
+    kind = _kind(provider, data.get("kind", ""))
+    credential = Credential(provider=provider.key, kind=kind.key, oauth_app=data.get("oauth_app"))
+    _fill(credential, provider, kind, data)
+    account = check(credential)
+    credential.account_id, credential.account_name = account.id or credential.account_id, account.name
+    same = (
+        credential.account_id
+        and Credential.objects.filter(
+            provider=provider.key, kind=kind.key, account_id=credential.account_id, oauth_app=credential.oauth_app
+        ).first()
+    )
+    if same:
+        credential.pk, credential._state.adding = same.pk, False
+        credential.created_at = same.created_at
+    return _store(credential, by, "connection.reconnected" if same else "connection.created")
+
+
+def update_credential(credential: Credential, data: Mapping[str, Any], *, by: Any) -> Credential:
+    """Rename, or replace the secrets: then they are checked first. Raises Problem naming the field."""
+    provider = PROVIDERS[credential.provider]
+    if data.get("secrets"):
+        _fill(credential, provider, provider.kind(credential.kind), {**data, "name": data.get("name", credential.name)})
+        account = check(credential)
+        if credential.account_id and account.id and account.id != credential.account_id:
+            raise field_problem(
+                "secret",
+                f"This key opens another account ({account.name or account.id}).",
+                next_step="Make a new connection for it, or its records would mix with the old account's.",
+            )
+    credential.name = _text(data, "name", credential.name)
+    credential.metadata = data.get("metadata", credential.metadata) or {}
+    return _store(credential, by, "connection.changed")
+
+
+def _store(credential: Credential, by: Any, action: str) -> Credential:
+    with transaction.atomic():
+        credential.save()
+        audit.record(by, action, credential, {"provider": credential.provider, "kind": credential.kind})
+        wake_syncs(credential)
+    changes.announce("credentials", f"credential-{credential.pk}")
+    return credential
+
+
+def delete_credential(credential: Credential, *, by: Any) -> None:
+    """Forget a connection's secrets. Raises Problem while syncs use it."""
+    try:
+        with transaction.atomic():
+            audit.record(by, "connection.deleted", credential)
+            credential.delete()
+    except ProtectedError:
+        raise Problem(
+            "Syncs still use this connection.", kind="conflict", next_step="Delete those syncs first.", status=409
+        ) from None
+    changes.announce("credentials")
+
+
+def test_credential(credential: Credential) -> list[CheckResult]:
+    """Try the connection: who it is, then one record of every collection that syncs read through it."""
+    specs = SyncCollection.objects.filter(sync__credential=credential).exclude(phase=Phase.REMOVING)
+    picked = {row.collection_id: spec_of(row) for row in specs}
+
+    async def probe(reader: Reader) -> list[CheckResult]:
+        account = await reader.check()
+        results = [CheckResult("Sign in", True, f"Connected to {account.name or account.id}.")]
+        for collection in picked.values():
+            try:
+                await reader.probe(collection)
+                results.append(CheckResult(f"Read {collection.title}", True, "One record read."))
+            except ProviderError as error:
+                results.append(CheckResult(f"Read {collection.title}", False, error.message, error.next_step))
+        return results
+
+    try:
+        results = ask(credential, probe)
+    except ProviderError as error:
+        return [CheckResult("Sign in", False, error.message, error.next_step)]
+    if all(result.ok for result in results):
+        _store_good(credential)
+    return results
+
+
+test_credential.__test__ = False  # type: ignore[attr-defined]  # a service, not a test
+
+
+def _store_good(credential: Credential) -> None:
+    Credential.objects.filter(pk=credential.pk).exclude(state=CredentialState.REFRESHING).update(
+        state=CredentialState.OK, **NO_TROUBLE
+    )
+    wake_syncs(credential)
+
+
+def wake_syncs(credential: Credential) -> None:
+    """After a connection was mended: what waited for it goes on now."""
+    Feed.objects.filter(sync__credential=credential, sync__state=SyncState.ACTIVE).update(
+        due_at=timezone.now(), **NO_TROUBLE
+    )
+    Credential.objects.filter(pk=credential.pk).update(not_before=None)
+
+
+def spec_of(row: SyncCollection) -> Collection:
+    """A picked collection's catalogue entry, as it was discovered."""
+    return msgspec.convert(row.spec, Collection)
+
+
+def _provider(key: str) -> Provider:
+    if key not in PROVIDERS:
+        raise field_problem("provider", f"“{key}” is no provider.", next_step=f"Use one of {', '.join(PROVIDERS)}.")
+    return PROVIDERS[key]
+
+
+def _kind(provider: Provider, key: str) -> CredentialKind:
+    try:
+        return provider.kind(key)
+    except KeyError:
+        kinds = ", ".join(kind.key for kind in provider.kinds)
+        raise field_problem(
+            "credential.properties.kind", f"{provider.label} knows no credential “{key}”.", next_step=f"Use {kinds}."
+        ) from None
+
+
+def _fill(credential: Credential, provider: Provider, kind: CredentialKind, data: Mapping[str, Any]) -> None:
+    """Put what was typed onto the credential, secrets and settings apart. Raises Problem naming the field."""
+    typed = {key: str(value).strip() for key, value in dict(data.get("secrets") or {}).items() if value is not None}
+    typed |= {key: str(value).strip() for key, value in dict(data.get("settings") or {}).items() if value is not None}
+    missing = [f for f in kind.fields if f.required and not typed.get(f.key)]
+    if missing:
+        raise field_problem(missing[0].key, f"{missing[0].label} is missing.", next_step=missing[0].help)
+    for field, message in kind.problems(typed).items():
+        raise field_problem(field, message)
+    if kind.oauth is not None and credential.oauth_app is None:
+        raise field_problem(
+            "oauth_app_id", "This kind of credential needs an OAuth app.", next_step="Create one first."
+        )
+    secret_keys = {f.key for f in kind.fields if f.secret}
+    secrets = Secrets({key: typed[key] for key in secret_keys if typed.get(key)})
+    if kind.imports in secrets:
+        secrets["refresh_token"] = secrets.pop(kind.imports)
+    if not secrets:
+        raise field_problem(kind.imports or "secret", "The secret is missing.")
+    credential.secrets = secrets
+    credential.settings = {key: value for key, value in typed.items() if key not in secret_keys and value}
+    if credential.oauth_app is not None:
+        credential.settings.setdefault("host", credential.oauth_app.host)
+    credential.state, credential.access_expires_at = CredentialState.OK, None
+    for column, value in NO_TROUBLE.items():
+        setattr(credential, column, value)
+    credential.name = _text(data, "name", credential.name, f"{provider.label} account")
+    credential.metadata = data.get("metadata") or {}
+
+
+def _text(data: Mapping[str, Any], key: str, current: str = "", default: str = "") -> str:
+    value = str(data.get(key) or current or default).strip()
+    if not value:
+        raise field_problem(key, f"“{key}” is missing.")
+    return value

@@ -1,0 +1,209 @@
+"""Forms of the syncs pages. They follow the provider catalogue; services do the work and the checking."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django import forms
+from django.utils.html import format_html
+
+from syncs import hosts
+from syncs.models import Credential, OAuthApp, Sync, SyncCollection
+from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField
+from syncs.states import Removal
+
+HOST = "host"
+LOGIN_URL = "login_url"
+
+POLL_CHOICES = [
+    (10, "Every 10 seconds"),
+    (30, "Every 30 seconds"),
+    (60, "Every minute"),
+    (300, "Every 5 minutes"),
+    (900, "Every 15 minutes"),
+    (3600, "Every hour"),
+    (21600, "Every 6 hours"),
+    (86400, "Once a day"),
+]
+POLL_HELP = "How often we ask for what changed. More often is fresher, and uses more of the provider's request quota."
+
+REMOVAL_NOTES = {
+    Removal.LEAVE: "Readers keep what they have. It just stops changing.",
+    Removal.TOMBSTONES: "Readers get one last message a record, saying that it is deleted. Choose this if they keep a copy.",
+    Removal.PURGE: "The stream forgets the messages. Readers that have copied them are not told.",
+}
+
+
+def choice(label: str, note: str) -> str:
+    """A radio button's label with a quieter line under it."""
+    if not note:
+        return label
+    return format_html('{}<span class="choice-note">{}</span>', label, note)
+
+
+# --- Connections -----------------------------------------------------------------------------------------------------
+
+
+class OAuthAppForm(forms.Form):
+    """A customer's own OAuth app at one provider. The secret is never sent back: empty keeps what is stored."""
+
+    name = forms.CharField(label="Name", max_length=100, help_text="Only for you, to tell apps apart.")
+    client_id = forms.CharField(
+        label="Client id", max_length=400, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    client_secret = forms.CharField(
+        label="Client secret", strip=True, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+
+    def __init__(self, *args: Any, provider: Provider, app: OAuthApp | None = None, **kwargs: Any) -> None:
+        initial = {"name": f"{provider.label} app", HOST: provider.hosts[0].key if provider.hosts else ""}
+        if app is not None:
+            initial = {field: getattr(app, field) for field in ("name", "client_id", HOST, LOGIN_URL)}
+        super().__init__(*args, initial=initial, **kwargs)
+        add_host_fields(self, hosts.choices(provider), "Where do people sign in?")
+        if app is not None:
+            self.fields["client_secret"].required = False
+            self.fields["client_secret"].help_text = "Stored. Leave empty to keep it."
+
+
+class RedirectForm(forms.Form):
+    """Which OAuth app to go through, and what to call the connection."""
+
+    app = forms.ModelChoiceField(label="OAuth app", queryset=OAuthApp.objects.none(), empty_label=None)
+    name = forms.CharField(
+        label="Name of the connection", max_length=100, required=False, help_text="For example “Sales production”."
+    )
+
+    def __init__(self, *args: Any, apps: Sequence[OAuthApp], **kwargs: Any) -> None:
+        super().__init__(*args, initial={"app": apps[0].pk if apps else None}, **kwargs)
+        self.fields["app"].queryset = OAuthApp.objects.filter(pk__in=[app.pk for app in apps])  # type: ignore[attr-defined]
+
+
+class PasteForm(forms.Form):
+    """The fields one credential kind asks for. Secrets typed here are checked, stored encrypted, and not shown again."""
+
+    name = forms.CharField(label="Name of the connection", max_length=100, required=False)
+
+    def __init__(
+        self, *args: Any, provider: Provider, kind: CredentialKind, apps: Iterable[OAuthApp] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        self.fields["name"].widget.attrs["placeholder"] = f"{provider.label} account"
+        if kind.oauth is not None:
+            choices = [(str(app.pk), app.name) for app in apps]
+            self.fields["oauth_app_id"] = forms.ChoiceField(
+                label="OAuth app", choices=choices, help_text="The app that the token was given to."
+            )
+        elif len(hosts.choices(provider)) > 1:
+            add_host_fields(self, hosts.choices(provider), "Where is the account?")
+        for field in kind.fields:
+            self.fields[field.key] = form_field(field)
+
+    def secrets(self) -> dict[str, str]:
+        return self._typed(secret=True)
+
+    def settings(self) -> dict[str, str]:
+        typed = {key: self.cleaned_data[key] for key in (HOST, LOGIN_URL) if self.cleaned_data.get(key)}
+        return typed | self._typed(secret=False)
+
+    def _typed(self, *, secret: bool) -> dict[str, str]:
+        wanted = (field.key for field in self.kind.fields if field.secret is secret)
+        return {key: self.cleaned_data[key] for key in wanted if self.cleaned_data.get(key)}
+
+
+class ReplaceForm(forms.Form):
+    """New secrets for a connection that exists: only what is secret is asked again."""
+
+    def __init__(self, *args: Any, credential: Credential, kind: CredentialKind, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.credential, self.kind = credential, kind
+        for field in kind.fields:
+            self.fields[field.key] = form_field(field)
+            if not field.secret:
+                self.initial[field.key] = credential.settings.get(field.key, "")
+
+    def secrets(self) -> dict[str, str]:
+        return {f.key: self.cleaned_data[f.key] for f in self.kind.fields if f.secret and self.cleaned_data[f.key]}
+
+    def settings(self) -> dict[str, str]:
+        typed = {f.key: self.cleaned_data[f.key] for f in self.kind.fields if not f.secret and self.cleaned_data[f.key]}
+        return {**self.credential.settings, **typed}
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=100)
+
+
+def form_field(field: SetupField) -> forms.Field:
+    """The form field for one thing a provider asks for."""
+    common: dict[str, Any] = {"label": field.label, "required": field.required, "help_text": field.help}
+    if field.choices:
+        return forms.ChoiceField(choices=field.choices, **common)
+    attrs = {"autocomplete": "new-password" if field.secret else "off", "spellcheck": "false"}
+    if field.example:
+        attrs["placeholder"] = field.example
+    widget = forms.PasswordInput(attrs=attrs) if field.secret else forms.TextInput(attrs=attrs)
+    return forms.CharField(strip=True, max_length=20_000, widget=widget, **common)
+
+
+def add_host_fields(form: forms.Form, offered: Sequence[Host], label: str) -> None:
+    """A choice of login hosts, and a field for one's own address where a choice needs it."""
+    choices = [(host.key, choice(host.label, host.help)) for host in offered]
+    form.fields[HOST] = forms.ChoiceField(
+        label=label, choices=choices, widget=forms.RadioSelect, initial=form.initial.get(HOST) or offered[0].key
+    )
+    typed = next((host for host in offered if not host.url), None)
+    if typed is not None:
+        form.fields[LOGIN_URL] = forms.CharField(
+            label=f"Address of {typed.label}", required=False, max_length=300, help_text=typed.help
+        )
+        form.fields[LOGIN_URL].widget.attrs["data-only-with"] = f"{HOST}={typed.key}"  # forms.js
+
+
+# --- Syncs -----------------------------------------------------------------------------------------------------------
+
+
+class StartForm(forms.Form):
+    """The wizard's last step."""
+
+    name = forms.CharField(label="Name of the sync", max_length=100)
+    poll_s = forms.TypedChoiceField(label="Look for changes", coerce=int, choices=POLL_CHOICES, help_text=POLL_HELP)
+
+
+class SyncForm(StartForm):
+    """A sync's name and interval."""
+
+    def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"name": sync.name, "poll_s": sync.poll_s}, **kwargs)
+        if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
+            field = self.fields["poll_s"]
+            field.choices = [(sync.poll_s, f"Every {sync.poll_s} seconds"), *POLL_CHOICES]  # type: ignore[attr-defined]
+
+
+class RemovalForm(forms.Form):
+    """What becomes of messages already on the stream."""
+
+    removal = forms.ChoiceField(
+        label="Messages already in NATS",
+        choices=[(removal.value, choice(str(removal.label), REMOVAL_NOTES[removal])) for removal in Removal],
+        widget=forms.RadioSelect,
+        initial=Removal.LEAVE,
+    )
+
+
+class RecordFilter(forms.Form):
+    """What to show of the records; nonsense is ignored, for it comes from the address."""
+
+    q = forms.CharField(label="Find", required=False, max_length=200, strip=True)
+    sync = forms.ChoiceField(label="Sync", required=False)
+    collection = forms.ChoiceField(label="Collection", required=False)
+    deleted = forms.ChoiceField(
+        label="Show", required=False, choices=[("", "All records"), ("no", "Not deleted"), ("yes", "Deleted only")]
+    )
+
+    def __init__(self, *args: Any, syncs: Sequence[Sync], collections: Sequence[SyncCollection], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        titles = {row.collection_id: row.title for row in collections}
+        self.fields["sync"].choices = [("", "All syncs"), *((str(sync.pk), sync.name) for sync in syncs)]  # type: ignore[attr-defined]
+        self.fields["collection"].choices = [("", "All collections"), *titles.items()]  # type: ignore[attr-defined]
+        self.fields["q"].widget.attrs |= {"type": "search", "placeholder": "Id or text", "data-search": ""}

@@ -1,0 +1,270 @@
+"""The record log: one row per record, moved to the end of its sync's log by every change. Consumers come in here.
+
+Order is the promise (invariant 2): `seq` is handed out from the sync's head row inside the transaction that writes the
+records, and that row stays locked until commit. So a reader that has seen *n* has seen all below it.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import F, QuerySet, Sum
+from django.dispatch import Signal
+from django.utils import timezone
+
+from sequin_console.common import changes as announcements
+from syncs import log_sql
+from syncs.engine.changes import Change, news
+from syncs.models import Feed, Record, SeenBy, SyncCollection, SyncHead
+from syncs.providers.kit.records import RawRecord
+
+appended = Signal()
+"""Sent after commit with `sync_id`: there is something new to deliver."""
+
+may_forget = Signal()
+"""Sent with `sync_id`, `collection_id` (None: the whole sync) and `removal`, before rows are deleted. A receiver that
+still has to deliver or clean up returns False; the question is put again a moment later."""
+
+SQLITE_CHUNK = 200  # rows a transaction where writers take turns (DESIGN.md, Workers)
+LAG_CAP = 10_000
+_NAMESPACE = uuid.UUID("6f3b1a52-2f5d-5c1e-9a57-0d7d2b1f4c11")
+
+
+class LogEntry(NamedTuple):
+    """One record at its place in the log. `data` is the provider's JSON on one line."""
+
+    seq: int
+    record_id: int
+    collection_id: str
+    upstream_id: str
+    data: str
+    deleted: bool
+    operation: str
+    upstream_created_at: datetime | None
+    upstream_updated_at: datetime | None
+    inserted_at: datetime
+
+
+@dataclass
+class Tally:
+    """What appending came to."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+    @property
+    def changed(self) -> int:
+        return self.created + self.updated + self.deleted
+
+
+def public_id(sync_id: uuid.UUID | str, collection_id: str, upstream_id: str) -> uuid.UUID:
+    """The record's id for the outside world: the same for ever, however often it is deleted and read again."""
+    return uuid.uuid5(_NAMESPACE, f"{sync_id}\n{collection_id}\n{upstream_id}")
+
+
+# --- Writing -------------------------------------------------------------------------------------------------------
+
+
+def append(
+    feed: Feed,
+    collections: dict[str, SyncCollection],
+    records: Sequence[RawRecord],
+    *,
+    seen_by: str,
+    with_last: Callable[[Tally], None] | None = None,
+) -> Tally:
+    """Store what a page brought; in the last of its transactions also call `with_last`, which moves the cursor.
+
+    Records and cursor thus commit together (invariant 1): a crash re-reads at most this page. Every transaction first
+    proves the feed's lease by its fencing number, so a worker that was overtaken writes nothing.
+    Raises LeaseLost.
+    """
+    total = Tally(read=len(records))
+    size = SQLITE_CHUNK if connection.vendor == "sqlite" else max(len(records), 1)
+    chunks = [records[i : i + size] for i in range(0, len(records), size)] or [[]]
+    for number, chunk in enumerate(chunks, 1):
+        with transaction.atomic():
+            feed.prove_lease()
+            _append_chunk(feed.sync_id, collections, chunk, seen_by, total)
+            if number == len(chunks) and with_last is not None:
+                with_last(total)
+    if total.changed:
+        announce(feed.sync_id)
+    return total
+
+
+def announce(sync_id: uuid.UUID) -> None:
+    """Tell consumers and pages, once the transaction has committed, that a sync's log has grown."""
+    transaction.on_commit(lambda: appended.send(sender=None, sync_id=sync_id))
+    transaction.on_commit(lambda: announcements.announce(f"sync-{sync_id}"))
+
+
+def _append_chunk(
+    sync_id: uuid.UUID,
+    collections: dict[str, SyncCollection],
+    records: Sequence[RawRecord],
+    seen_by: str,
+    tally: Tally,
+) -> None:
+    by_collection: dict[str, list[RawRecord]] = {}
+    for record in records:
+        by_collection.setdefault(record.collection_id, []).append(record)
+    changes: list[tuple[int, Change]] = []
+    for collection_id, group in by_collection.items():
+        collection = collections[collection_id]
+        found = news(
+            group,
+            log_sql.known(collection.pk, [record.upstream_id for record in group]),
+            versioned_by_time=collection.spec.get("versioned_by_time", False),
+            volatile=tuple(collection.spec.get("volatile", ())),
+        )
+        same = [change for change in found if change.kind == "same"]
+        if same and seen_by != SeenBy.BACKFILL:  # history is read after, and stored after, all looks of its run
+            log_sql.touch([(change.record.read_no, change.known.pk) for change in same if change.known])
+        found = [change for change in found if change.kind != "same"]
+        _count(collection.pk, found, tally)
+        changes.extend((collection.pk, change) for change in found)
+    if changes:
+        head = advance_head(sync_id, len(changes))
+        first = head - len(changes) + 1
+        _write(sync_id, [(seq, *change) for seq, change in enumerate(changes, first)], seen_by)
+
+
+def advance_head(sync_id: uuid.UUID, by: int) -> int:
+    """Hand out `by` sequence numbers and return the last. The row stays locked until the transaction ends."""
+    SyncHead.objects.filter(sync_id=sync_id).update(head_seq=F("head_seq") + by)
+    return SyncHead.objects.values_list("head_seq", flat=True).get(sync_id=sync_id)
+
+
+def _write(sync_id: uuid.UUID, numbered: list[tuple[int, int, Change]], seen_by: str) -> None:
+    now = timezone.now()
+    new = [(seq, collection_pk, change) for seq, collection_pk, change in numbered if change.known is None]
+    old = [(seq, change) for seq, _, change in numbered if change.known is not None]
+    if old:
+        log_sql.copy_history([(seq, c.kind, seen_by, now, c.known.pk) for seq, c in old if c.known])
+        log_sql.update_records([_updated(seq, change, now) for seq, change in old])
+    if new:
+        log_sql.insert_records([_inserted(sync_id, seq, pk, change, now) for seq, pk, change in new])
+        if seen_by != SeenBy.BACKFILL:
+            log_sql.note_creation([(change.kind, seen_by, now, sync_id, seq) for seq, _, change in new])
+
+
+def _inserted(sync_id: uuid.UUID, seq: int, collection_pk: int, change: Change, now: datetime) -> tuple[Any, ...]:
+    r = change.record
+    data = (r.data or b"null").decode()
+    times = (r.created_at, r.updated_at)
+    return (
+        sync_id,
+        collection_pk,
+        r.upstream_id,
+        seq,
+        data,
+        change.digest,
+        change.kind,
+        False,
+        *times,
+        r.read_no,
+        now,
+        now,
+    )
+
+
+def _updated(seq: int, change: Change, now: datetime) -> tuple[Any, ...]:
+    r = change.record
+    data = r.data.decode() if r.data is not None else None
+    pk = change.known.pk if change.known else 0
+    return (pk, seq, data, change.digest, change.kind, r.deleted, r.created_at, r.updated_at, r.read_no, now)
+
+
+def _count(collection_pk: int, changes: Iterable[Change], tally: Tally) -> None:
+    created = updated = deleted = revived = 0
+    for change in changes:
+        if change.kind == "delete":
+            deleted += 1
+        elif change.kind == "create":
+            created += 1
+            revived += change.known is not None
+        elif change.kind == "update":
+            updated += 1
+    tally.created += created
+    tally.updated += updated
+    tally.deleted += deleted
+    if created or updated or deleted:
+        SyncCollection.objects.filter(pk=collection_pk).update(
+            live_count=F("live_count") + created - deleted,
+            deleted_count=F("deleted_count") + deleted - revived,
+            changed_at=timezone.now(),
+        )
+
+
+def count_deleted(collection_pk: int, n: int) -> None:
+    """Keep the collection's counts true after `n` of its live records were marked deleted."""
+    SyncCollection.objects.filter(pk=collection_pk).update(
+        live_count=F("live_count") - n, deleted_count=F("deleted_count") + n, changed_at=timezone.now()
+    )
+
+
+# --- Reading: what consumers see -----------------------------------------------------------------------------------
+
+
+def head(sync_id: uuid.UUID) -> int:
+    """The last sequence number of a sync's log; 0 when it is empty."""
+    return SyncHead.objects.filter(sync_id=sync_id).values_list("head_seq", flat=True).first() or 0
+
+
+def entries_after(
+    sync_id: uuid.UUID, seq: int, *, limit: int, collection_ids: Sequence[str] | None = None
+) -> list[LogEntry]:
+    """The next entries of a sync's log in order, of all collections or of some."""
+    rows = _beyond(sync_id, seq, collection_ids).order_by("seq")
+    return [LogEntry(*row) for row in rows.values_list(*_ENTRY)[:limit]]
+
+
+def entry(record_id: int) -> LogEntry | None:
+    """One record at its present place in the log; None when it is gone."""
+    row = Record.objects.filter(pk=record_id).values_list(*_ENTRY).first()
+    return LogEntry(*row) if row else None
+
+
+_ENTRY = (
+    "seq",
+    "id",
+    "collection__collection_id",
+    "upstream_id",
+    "data",
+    "deleted",
+    "operation",
+    "upstream_created_at",
+    "upstream_updated_at",
+    "first_seen_at",
+)
+
+
+def _beyond(sync_id: uuid.UUID, seq: int, collection_ids: Sequence[str] | None) -> QuerySet[Record]:
+    rows = Record.objects.filter(sync_id=sync_id, seq__gt=seq)
+    return rows if collection_ids is None else rows.filter(collection__collection_id__in=collection_ids)
+
+
+def count_after(
+    sync_id: uuid.UUID, seq: int, *, collection_ids: Sequence[str] | None = None, cap: int = LAG_CAP
+) -> int:
+    """How many records lie beyond `seq`; exact up to `cap`, and `cap + 1` for "more"."""
+    return _beyond(sync_id, seq, collection_ids).order_by()[: cap + 1].count()
+
+
+def oldest_after(sync_id: uuid.UUID, seq: int, *, collection_ids: Sequence[str] | None = None) -> datetime | None:
+    """When the oldest record beyond `seq` changed; None when there is none."""
+    return _beyond(sync_id, seq, collection_ids).order_by("seq").values_list("changed_at", flat=True).first()
+
+
+def live_count(sync_id: uuid.UUID, *, collection_ids: Sequence[str] | None = None) -> int:
+    """How many records exist upstream as far as the log knows."""
+    rows = SyncCollection.objects.filter(sync_id=sync_id)
+    if collection_ids is not None:
+        rows = rows.filter(collection_id__in=collection_ids)
+    return rows.aggregate(n=Sum("live_count"))["n"] or 0

@@ -1,0 +1,295 @@
+"""What is stored of the upstream half: connections, syncs, and the record log they end in."""
+
+import uuid
+
+from django.db import models
+from django.urls import reverse
+
+from sequin_console.accounts.rights import RightsQuerySet
+from sequin_console.common.fields import EncryptedJSONField
+from sequin_console.common.leases import Leased
+from sequin_console.common.troubled import Troubled
+from syncs.states import COLOURS, ICONS, CredentialState, Phase, Removal, SyncState
+
+
+class OAuthApp(models.Model):
+    """The customer's own OAuth application at a provider."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+    client_id = models.CharField(max_length=400)
+    secrets = EncryptedJSONField(help_text="client_secret")
+    host = models.CharField(max_length=40, help_text="Which of the provider's login hosts, see its catalogue.")
+    login_url = models.URLField(max_length=300, blank=True, help_text="The login host's address where it is one's own.")
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RightsQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["provider", "name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Credential(Leased, Troubled):
+    """The right to read one account at a provider; pages call it a connection."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=40)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+    secrets = EncryptedJSONField(help_text="access_token, refresh_token, or the pasted key as `secret`")
+    settings = models.JSONField(default=dict, blank=True, help_text="Nothing secret: host, login_url, base_url …")
+    oauth_app = models.ForeignKey(OAuthApp, null=True, blank=True, on_delete=models.PROTECT, related_name="credentials")
+    state = models.CharField(max_length=20, choices=CredentialState.choices, default=CredentialState.OK)
+    account_id = models.CharField(max_length=100, blank=True, default="")
+    account_name = models.CharField(max_length=200, blank=True, default="")
+    access_expires_at = models.DateTimeField(null=True, blank=True)
+    quota_used = models.PositiveIntegerField(null=True, blank=True, help_text="Requests, as the provider last said.")
+    quota_allowed = models.PositiveIntegerField(null=True, blank=True)
+    quota_at = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True, help_text="No request before: the one shared pause.")
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RightsQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["provider", "name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state_colour(self) -> str:
+        return COLOURS[CredentialState(self.state)]
+
+    @property
+    def state_icon(self) -> str:
+        return ICONS[CredentialState(self.state)]
+
+
+class PendingConnection(models.Model):
+    """An OAuth redirect under way: what must still be known when the person comes back."""
+
+    state_hash = models.CharField(max_length=64, unique=True, help_text="sha256 of the `state` parameter")
+    oauth_app = models.ForeignKey(OAuthApp, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100, blank=True, default="")
+    secrets = EncryptedJSONField(help_text="PKCE code_verifier")
+    credential = models.ForeignKey(Credential, null=True, on_delete=models.CASCADE, help_text="Set when reconnecting.")
+    session_hash = models.CharField(max_length=64, blank=True, default="", help_text="Browser session that began it.")
+    started_by = models.CharField(max_length=150, blank=True, default="")
+    return_url = models.CharField(max_length=500, blank=True, default="", help_text="Where the person goes afterwards.")
+    return_state = models.TextField(blank=True, default="", help_text="The API caller's own state, given back as is.")
+    code_hash = models.CharField(max_length=64, blank=True, default="", help_text="API flow: the code to exchange.")
+    used_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-expires_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.oauth_app}"
+
+
+class Sync(models.Model):
+    """The standing order: a credential, its collections, an interval."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100)
+    provider = models.CharField(max_length=40)
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="syncs")
+    state = models.CharField(max_length=20, choices=SyncState.choices, default=SyncState.ACTIVE)
+    removal = models.CharField(max_length=20, choices=Removal.choices, blank=True, default="")
+    poll_s = models.PositiveIntegerField(default=60, help_text="Seconds between looks for changes.")
+    external_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RightsQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("syncs:detail", args=[self.pk])
+
+    @property
+    def topic(self) -> str:
+        """What pages listen to for changes of this sync."""
+        return f"sync-{self.pk}"
+
+    @property
+    def state_colour(self) -> str:
+        return COLOURS[SyncState(self.state)]
+
+    @property
+    def state_icon(self) -> str:
+        return ICONS[SyncState(self.state)]
+
+
+class SyncHead(models.Model):
+    """The end of a sync's log. A row of its own, so that edits of a sync never wait for its log."""
+
+    sync = models.OneToOneField(Sync, primary_key=True, on_delete=models.CASCADE, related_name="head")
+    head_seq = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.sync_id} at {self.head_seq}"
+
+
+class Feed(Leased, Troubled):
+    """The unit of upstream work: the collections of a sync that are read together, under one lease."""
+
+    sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="feeds")
+    key = models.CharField(max_length=120)
+    cursor = models.JSONField(null=True, blank=True, help_text="Where looking for changes stands; provider's meaning.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Next look; null: nothing to do.")
+    queued_until = models.DateTimeField(null=True, blank=True, help_text="Queued; not again before.")
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="Last complete look for changes.")
+
+    class Meta:
+        ordering = ["sync", "key"]
+        constraints = [models.UniqueConstraint(fields=["sync", "key"], name="feed_once_per_sync")]
+        indexes = [models.Index(fields=["due_at"], name="feed_due")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class SyncCollection(Troubled):
+    """One picked collection of a sync: how far it is, how many records it has, what is wrong with it."""
+
+    sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="collections")
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="collections")
+    collection_id = models.CharField(max_length=120, help_text="`salesforce:contact`")
+    title = models.CharField(max_length=200)
+    spec = models.JSONField(help_text="The catalogue entry as discovered (kit Collection).")
+    phase = models.CharField(max_length=20, choices=Phase.choices, default=Phase.WAITING)
+    removal = models.CharField(max_length=20, choices=Removal.choices, blank=True, default="")
+    backfill_cursor = models.JSONField(null=True, blank=True)
+    backfill_read = models.PositiveBigIntegerField(default=0, help_text="Records read by the current backfill.")
+    backfill_total = models.PositiveBigIntegerField(null=True, blank=True)
+    backfill_started_at = models.DateTimeField(null=True, blank=True)
+    backfilled_at = models.DateTimeField(null=True, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="In trouble: not tried again before then.")
+    live_count = models.BigIntegerField(default=0, help_text="Records that exist upstream, as far as we know.")
+    deleted_count = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True, blank=True, help_text="Last time a record changed.")
+    skipped_count = models.PositiveIntegerField(default=0)
+    skipped_sample = models.JSONField(default=list, blank=True)
+    sweep_no = models.PositiveIntegerField(default=0)
+    sweep_cursor = models.JSONField(null=True, blank=True)
+    sweep_read_no = models.BigIntegerField(default=0, help_text="Later reads are not this sweep's; 0: none runs.")
+    sweep_due_at = models.DateTimeField(null=True, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True)
+    held_deletes = models.PositiveBigIntegerField(default=0, help_text="Deletions held back until a person decides.")
+
+    held_decision = models.CharField(max_length=10, blank=True, default="", help_text="release, drop, or none yet")
+
+    class Meta:
+        ordering = ["sync", "title", "id"]
+        constraints = [models.UniqueConstraint(fields=["sync", "collection_id"], name="collection_once_per_sync")]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def phase_colour(self) -> str:
+        return COLOURS[Phase(self.phase)]
+
+    @property
+    def phase_icon(self) -> str:
+        return ICONS[Phase(self.phase)]
+
+
+class Operation(models.TextChoices):
+    CREATE = "create", "Created"
+    UPDATE = "update", "Changed"
+    DELETE = "delete", "Deleted"
+
+
+class SeenBy(models.TextChoices):
+    BACKFILL = "backfill", "Reading history"
+    FEED = "feed", "Looking for changes"
+    SWEEP = "sweep", "Comparing ids"
+    WEBHOOK = "webhook", "Webhook"
+    REMOVAL = "removal", "Collection removed"
+
+
+class Record(models.Model):
+    """One upstream object as last seen. `seq` moves to the end of the log with every change: compacted, never cut."""
+
+    id = models.BigAutoField(primary_key=True)
+    sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="+", db_index=False)
+    collection = models.ForeignKey(SyncCollection, on_delete=models.CASCADE, related_name="records", db_index=False)
+    upstream_id = models.CharField(max_length=400)
+    seq = models.BigIntegerField()
+    data = models.TextField(help_text="The provider's record: compact JSON, its own bytes.")
+    digest = models.BinaryField(max_length=32, help_text="sha256 of data less volatile paths")
+    operation = models.CharField(max_length=8, choices=Operation.choices)
+    deleted = models.BooleanField(default=False)
+    upstream_created_at = models.DateTimeField(null=True)
+    upstream_updated_at = models.DateTimeField(null=True)
+    read_no = models.BigIntegerField(help_text="Order of reading within the feed.")
+    first_seen_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["sync", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "upstream_id"], name="record_once_per_collection"),
+            models.UniqueConstraint(fields=["sync", "seq"], name="record_seq_once_per_sync"),
+        ]
+        indexes = [models.Index(fields=["collection", "seq"], name="record_by_collection")]
+
+    def __str__(self) -> str:
+        return self.upstream_id
+
+
+class RecordChange(models.Model):
+    """What changed, when and how it was noticed, with the content before. Kept for some days only."""
+
+    record = models.ForeignKey(Record, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    seq = models.BigIntegerField()
+    kind = models.CharField(max_length=8, choices=Operation.choices)
+    seen_by = models.CharField(max_length=10, choices=SeenBy.choices)
+    at = models.DateTimeField()
+    previous = models.TextField(null=True, help_text="data before this change; null when there was none")  # noqa: DJ001
+
+    class Meta:
+        ordering = ["-seq", "-id"]
+        indexes = [
+            models.Index(fields=["record", "seq"], name="change_by_record"),
+            models.Index(fields=["at"], name="change_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.seq}"
+
+
+class SweptId(models.Model):
+    """An id that a sweep under way has seen upstream."""
+
+    collection = models.ForeignKey(SyncCollection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    sweep_no = models.PositiveIntegerField()
+    upstream_id = models.CharField(max_length=400)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["collection", "sweep_no", "upstream_id"], name="swept_id_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.upstream_id

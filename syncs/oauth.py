@@ -1,0 +1,258 @@
+"""The OAuth 2 redirect: begin it, and take the person back in with a connection. Renewal lives in access.py.
+
+Authorization code with PKCE (RFC 7636, S256). `state` is random, single-use, bound to the browser session that began,
+stored as a hash, and good for ten minutes.
+"""
+
+import hashlib
+import secrets as random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from authlib.common.security import generate_token
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from sequin_console.accounts.models import User
+from sequin_console.common import audit, changes, runner
+from sequin_console.common.problems import Problem
+from syncs import access, connections, hosts
+from syncs.models import Credential, OAuthApp, PendingConnection
+from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import OAuth2
+from syncs.providers.kit.errors import ProviderError
+
+LIFETIME = timedelta(minutes=10)
+
+
+def redirect_uri(provider_key: str) -> str:
+    """The redirect URL to register at the provider. PUBLIC_URL alone builds it."""
+    return settings.PUBLIC_URL + reverse("syncs:oauth_callback", args=[provider_key])
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def begin(
+    app: OAuthApp,
+    kind_key: str,
+    *,
+    by: Any,
+    session_key: str,
+    name: str = "",
+    credential: Credential | None = None,
+    return_url: str = "",
+    return_state: str = "",
+) -> str:
+    """Where to send the person: the provider's authorize URL. With `credential`, the grant replaces that one's."""
+    provider = PROVIDERS[app.provider]
+    oauth = oauth_of(app, kind_key)
+    state, verifier = generate_token(48), generate_token(64)
+    PendingConnection.objects.filter(expires_at__lt=timezone.now()).delete()
+    PendingConnection.objects.create(
+        state_hash=hashed(state),
+        oauth_app=app,
+        kind=kind_key,
+        name=name,
+        secrets={"code_verifier": verifier},
+        credential=credential,
+        session_hash=hashed(session_key),
+        started_by=getattr(by, "username", "") or getattr(by, "actor_name", ""),
+        return_url=return_url,
+        return_state=return_state,
+        expires_at=timezone.now() + LIFETIME,
+    )
+    extra = dict(oauth.authorize_params)
+    if oauth.pkce:
+        extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+    login = hosts.login_url(provider, app.host, app.login_url)
+    return prepare_grant_uri(
+        login + oauth.authorize_path,
+        client_id=app.client_id,
+        response_type="code",
+        redirect_uri=redirect_uri(app.provider),
+        scope=list(oauth.scopes) or None,
+        state=state,
+        **extra,
+    )
+
+
+def oauth_of(app: OAuthApp, kind_key: str) -> OAuth2:
+    """The OAuth 2 description of a credential kind. Raises Problem when that kind knows no redirect."""
+    try:
+        oauth = PROVIDERS[app.provider].kind(kind_key).oauth
+    except KeyError:
+        oauth = None
+    if oauth is None:
+        raise Problem(
+            f"“{kind_key}” is not connected by a redirect.", fields={"credential_kind": ["Not an OAuth kind."]}
+        )
+    return oauth
+
+
+def take_pending(state: str, *, session_key: str) -> PendingConnection:
+    """The redirect this `state` belongs to, used up. Raises Problem if it is unknown, old, used or somebody else's."""
+    pending = (
+        PendingConnection.objects.select_related("oauth_app", "credential").filter(state_hash=hashed(state)).first()
+    )
+    won = pending and PendingConnection.objects.filter(
+        pk=pending.pk, used_at=None, expires_at__gt=timezone.now(), session_hash=hashed(session_key)
+    ).update(used_at=timezone.now())
+    if not pending or not won:
+        raise Problem(
+            "This sign-in at the provider has expired, or was begun in another browser.",
+            kind="conflict",
+            next_step="Press Connect again.",
+            status=400,
+        )
+    return pending
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A redirect that ended well: the connection, and where the person goes now (empty: wherever the page likes)."""
+
+    credential: Credential
+    next_url: str
+
+
+def finish(*, state: str, code: str, error: str, error_description: str, session_key: str) -> Finished:
+    """The person is back: exchange the code, store the connection.
+
+    Raises Problem when they said no, the state is not good, or the provider refuses the code.
+    """
+    pending = take_pending(state, session_key=session_key)
+    app = pending.oauth_app
+    if error or not code:
+        label = PROVIDERS[app.provider].label
+        said_no = error == "access_denied"
+        raise Problem(
+            f"{label} was not connected: access was refused." if said_no else f"{label} could not connect us.",
+            kind="credentials",
+            next_step="Press Connect again and choose Allow." if said_no else (error_description or error)[:300],
+            status=400,
+        )
+    by = User.objects.filter(username=pending.started_by).first()
+    credential = _exchange(pending, code, by=by)
+    if not pending.return_url.startswith(("http://", "https://")):
+        return Finished(credential, pending.return_url)
+    query = urlencode({"code": hand_over(credential.pk, pending), "state": pending.return_state})
+    return Finished(credential, pending.return_url + ("&" if "?" in pending.return_url else "?") + query)
+
+
+def _exchange(pending: PendingConnection, code: str, *, by: Any) -> Credential:
+    """Turn a code into a stored credential (RFC 6749 4.1.3): once, for a second use can revoke the grant."""
+    app, kind_key = pending.oauth_app, pending.kind
+    provider, oauth = PROVIDERS[app.provider], oauth_of(app, kind_key)
+    login = hosts.login_url(provider, app.host, app.login_url)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri(app.provider),
+        "client_id": app.client_id,
+        "client_secret": app.secrets.get("client_secret", ""),
+    } | ({"code_verifier": pending.secrets["code_verifier"]} if oauth.pkce else {})
+    try:
+        grant = runner.run(lambda _orm: access.request_grant(oauth, login, form), timeout_s=60)
+    except ProviderError as error:
+        raise connections.as_problem(error) from None
+    credential = pending.credential or Credential(provider=app.provider, kind=kind_key, oauth_app=app)
+    credential.oauth_app = app
+    credential.name = credential.name or pending.name or f"{provider.label} account"
+    credential.settings = {**credential.settings, "host": app.host}
+    for column, value in access.granted_columns(credential, oauth, grant, timezone.now()).items():
+        setattr(credential, column, value)
+    account = connections.check(credential)
+    same = _same_account(credential)
+    with transaction.atomic():
+        if same is not None:  # a new grant for an account we have replaces the old: grants are counted upstream
+            credential.pk, credential.name, credential._state.adding = same.pk, same.name, False
+        credential.account_id = account.id or credential.account_id
+        credential.account_name = account.name
+        is_new = credential._state.adding
+        credential.save()
+        audit.record(by, "connection.created" if is_new else "connection.reconnected", credential)
+        connections.wake_syncs(credential)
+    changes.announce("credentials", f"credential-{credential.pk}")
+    return credential
+
+
+def _same_account(credential: Credential) -> Credential | None:
+    if not credential._state.adding or not credential.account_id:
+        return None
+    return Credential.objects.filter(
+        provider=credential.provider, account_id=credential.account_id, oauth_app=credential.oauth_app
+    ).first()
+
+
+# --- For a caller of the API: a link to hand to somebody else, and a code to take the connection home with -----------
+
+
+def start_link(app: OAuthApp, kind_key: str, *, by: Any, return_url: str, return_state: str) -> str:
+    """A single-use link, good for five minutes, that sends whoever opens it through the redirect."""
+    oauth_of(app, kind_key)
+    token = random.token_urlsafe(32)
+    PendingConnection.objects.create(
+        state_hash=hashed("start:" + token),
+        oauth_app=app,
+        kind=kind_key,
+        started_by=getattr(by, "actor_name", ""),
+        return_url=return_url,
+        return_state=return_state,
+        expires_at=timezone.now() + timedelta(minutes=5),
+    )
+    return settings.PUBLIC_URL + reverse("syncs:oauth_start", args=[token])
+
+
+def follow_link(token: str, *, session_key: str) -> str:
+    """Use up a start link; returns the provider's authorize URL. Raises Problem if it is old or used."""
+    pending = PendingConnection.objects.select_related("oauth_app").filter(state_hash=hashed("start:" + token)).first()
+    won = pending and PendingConnection.objects.filter(
+        pk=pending.pk, used_at=None, expires_at__gt=timezone.now()
+    ).update(used_at=timezone.now())
+    if not pending or not won:
+        raise Problem("This link has expired or was used already.", next_step="Ask for a new one.", status=400)
+    return begin(
+        pending.oauth_app,
+        pending.kind,
+        by=None,
+        session_key=session_key,
+        return_url=pending.return_url,
+        return_state=pending.return_state,
+    )
+
+
+def hand_over(credential_id: UUID, pending: PendingConnection) -> str:
+    """A one-time code by which the API's caller takes the finished connection (start-auth's last leg)."""
+    code = random.token_urlsafe(32)
+    PendingConnection.objects.create(
+        state_hash=hashed(random.token_urlsafe(16)),
+        oauth_app=pending.oauth_app,
+        kind=pending.kind,
+        credential_id=credential_id,
+        return_state=pending.return_state,
+        code_hash=hashed(code),
+        expires_at=timezone.now() + timedelta(minutes=5),
+    )
+    return code
+
+
+def redeem(code: str, app: OAuthApp) -> tuple[Credential, str]:
+    """The connection behind such a code, and the caller's own state. Raises Problem if it is old, used or foreign."""
+    pending = (
+        PendingConnection.objects.select_related("credential")
+        .filter(code_hash=hashed(code), oauth_app=app, used_at=None, expires_at__gt=timezone.now())
+        .first()
+    )
+    won = pending and PendingConnection.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now())
+    if not pending or not won or pending.credential is None:
+        raise Problem("This code has expired or was used already.", kind="credentials", status=400)
+    return pending.credential, pending.return_state

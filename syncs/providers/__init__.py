@@ -1,0 +1,12 @@
+"""The upstream APIs we read, one module each, on a small kit."""
+
+from syncs.providers.kit.catalogue import Provider
+from syncs.providers.salesforce import PROVIDER as SALESFORCE
+from syncs.providers.stripe import PROVIDER as STRIPE
+
+PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE)}
+
+
+def provider(key: str) -> Provider:
+    """The provider of that key. Raises KeyError."""
+    return PROVIDERS[key]

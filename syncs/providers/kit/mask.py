@@ -1,0 +1,31 @@
+"""Text from upstream made fit for a log: short, and without anything that looks like a secret."""
+
+import re
+from collections.abc import Iterable
+
+LIMIT = 500
+
+_SECRETS = re.compile(
+    r"(?i)(?:"
+    r"\b(?:sk|rk|pk|rkcs|whsec|rt|ac)_(?:live_|test_)?[A-Za-z0-9_]{6,}"  # Stripe
+    r"|\b00D[A-Za-z0-9]{9,15}(?:!|%21)[A-Za-z0-9._%]+"  # Salesforce session
+    r"|\b5Aep[A-Za-z0-9._]{8,}"  # Salesforce refresh token
+    r"|(?<=bearer )[^\s\"',]+|(?<=basic )[A-Za-z0-9+/=]{8,}"
+    r"|(?<=token\":\")[^\"]+|(?<=token\": \")[^\"]+|(?<=secret\":\")[^\"]+|(?<=assertion\":\")[^\"]+"
+    r"|(?<=token=)[^&\s\"]+|(?<=secret=)[^&\s\"]+|(?<=code=)[^&\s\"]+|(?<=verifier=)[^&\s\"]+"
+    r")"
+)
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with the given secrets, and everything that looks like one, written as `***`."""
+    for secret in secrets:
+        if len(secret) >= 6:
+            text = text.replace(secret, "***")
+    return _SECRETS.sub("***", text)
+
+
+def excerpt(body: bytes, secrets: Iterable[str] = ()) -> str:
+    """The beginning of an answer's body for the log: at most 500 characters, secrets masked, on one line."""
+    text = body[: LIMIT * 8].decode(errors="replace")
+    return " ".join(masked(text, secrets).split())[:LIMIT]

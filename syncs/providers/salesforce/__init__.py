@@ -1,0 +1,99 @@
+"""Salesforce: standard and custom objects of one org, as its API user may read them.
+
+Docs    https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest, API version 67.0 (Summer '26)
+Limits  requests of 24 hours per org, told by `Sforce-Limit-Info` on every answer; 4 requests at once are safe
+Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), rest and bulk (rows), backfill, changes,
+        reader, signin (hosts, tokens), errors
+"""
+
+from collections.abc import Mapping
+
+from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, Quota, SetupField
+from syncs.providers.kit.hosts import BadHost
+from syncs.providers.salesforce.catalogue import STANDARD
+from syncs.providers.salesforce.errors import classify
+from syncs.providers.salesforce.reader import SalesforceReader
+from syncs.providers.salesforce.signin import HOSTS, check_host, token_error, token_grant
+
+OAUTH = OAuth2(
+    authorize_path="/services/oauth2/authorize",
+    token_path="/services/oauth2/token",  # noqa: S106 - a path
+    revoke_path="/services/oauth2/revoke",
+    scopes=("api", "refresh_token"),
+    lifetime_s=3600,  # none is announced; a session lives 15 minutes to 24 hours
+    parse=token_grant,
+    error=token_error,
+)
+
+
+def read_quota(headers: Mapping[str, str]) -> Quota | None:
+    """`api-usage=10018/100000; api-bursts=1/750; per-app-api-usage=17/250(appName=X)`: the first of these."""
+    for part in (headers.get("Sforce-Limit-Info") or "").split(";"):
+        name, _, numbers = part.strip().partition("=")
+        used, _, allowed = numbers.partition("/")
+        if name == "api-usage" and used.isdigit() and allowed.isdigit():
+            return Quota(int(used), int(allowed))
+    return None
+
+
+def instance_problems(values: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with an imported connection, before Salesforce is asked."""
+    try:
+        check_host(values.get("instance_url", ""))
+    except BadHost as problem:
+        return {"instance_url": str(problem)}
+    return {}
+
+
+PROVIDER = Provider(
+    key="salesforce",
+    label="Salesforce",
+    docs="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
+    kinds=(
+        CredentialKind(
+            "salesforce_oauth2",
+            "Sign in with Salesforce",
+            fields=(
+                SetupField(
+                    "secret",
+                    "Refresh token",
+                    "Only to bring along a connection made elsewhere with the same app.",
+                    secret=True,
+                    required=False,
+                ),
+            ),
+            oauth=OAUTH,
+            imports="secret",
+            help="You are sent to Salesforce to allow reading.",
+        ),
+        CredentialKind(
+            "salesforce",
+            "Bring a refresh token",
+            fields=(
+                SetupField("instance_url", "Instance URL", example="https://acme.my.salesforce.com"),
+                SetupField("refresh_token", "Refresh token", secret=True),
+            ),
+            oauth=OAUTH,
+            imports="refresh_token",
+            help="For a connection that was made elsewhere with the same app.",
+            problems=instance_problems,
+        ),
+    ),
+    hosts=HOSTS,
+    reader=SalesforceReader,
+    classify=classify,
+    read_quota=read_quota,
+    check_host=check_host,
+    poll_s=60,
+    concurrency=4,
+    collections=STANDARD,
+    dropped=(
+        "`attributes` (type and URL of the record), on every level.",
+        "Compound fields of the types address and location (`MailingAddress`): their parts (`MailingStreet` …) arrive. "
+        "`Name` of people is plain text upstream, and stays.",
+        "File contents (`VersionData`, `Body`), which are only links to the file.",
+        "A whole number's `.0`: REST and bulk answers write `12` and `12.0` for the same value; we keep `12`.",
+        "Needless escapes in text (`\\/`, `\\u00e9`): the text is the same, written once.",
+        "By bulk job, empty text is null: CSV does not tell them apart. Salesforce itself stores empty text as null.",
+    ),
+)

@@ -1,0 +1,212 @@
+"""Changes by Stripe's one feed of events: each event is a hint which object to read again.
+
+Docs    https://docs.stripe.com/api/events, kept 30 days, newest first, whole seconds; late ones appear out of order
+Why     an event's own copy of the object is rendered in the account's default API version, whatever we ask for
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from syncs.providers.kit import raw
+from syncs.providers.kit.client import Answer
+from syncs.providers.kit.errors import CollectionGone, CursorLost, PermissionMissing, UnexpectedShape
+from syncs.providers.kit.paging import Request
+from syncs.providers.kit.records import Cursor, Page, RawRecord
+from syncs.providers.kit.times import to_unix
+from syncs.providers.stripe.catalogue import BY_ID, OWNERS, RELATED, Found, Resource
+from syncs.providers.stripe.lists import PAGE, PAGING, Head, Lists, created, decode_list, to_record, together
+
+PATH = "/v1/events"
+OVERLAP_S = 15 * 60  # events show up late, and then among older ones
+WINDOW_S = 3600  # a longer gap with many events is read hour by hour, oldest first, so that it can be resumed
+FOLLOW_S = 12 * 3600  # how far behind a quiet account's cursor stays
+KEPT_S = 30 * 24 * 3600 - 12 * 3600
+SEEN_MAX = 2_000  # event ids remembered over the overlap; beyond, some objects are read twice
+READ_TOGETHER = 50
+DROPPED = frozenset({"invoice.upcoming"})  # a preview, no invoice
+
+
+class _Data(msgspec.Struct):
+    object: msgspec.Raw
+
+
+class Event(msgspec.Struct):
+    """One event, as far as we read it."""
+
+    id: str
+    type: str
+    created: int
+    data: _Data
+
+
+Told = list[tuple[Event, msgspec.Raw, int]]  # event, its raw JSON, number of the read
+
+
+@dataclass(frozen=True)
+class Times:
+    """When an object's first and last event among those read was created, unix seconds."""
+
+    first: int
+    last: int
+
+
+@dataclass
+class Hints:
+    """Which objects to read again, and when each changed; and the events themselves, where they are wanted."""
+
+    changed: dict[tuple[Resource, str], Times] = field(default_factory=dict)
+    events: list[RawRecord] = field(default_factory=list)
+
+
+async def changes(lists: Lists, collection_ids: Sequence[str], cursor: Cursor) -> AsyncIterator[Page]:
+    """Everything events tell of since the cursor.
+
+    Cursor: {"t": all events up to this creation time are told of, unix seconds, "seen": ids of events that will be met
+    again, "settled": none can show up late below t any more}. It moves by what was seen, not by the clock: a wrong one
+    upstream must not carry it over unread events. Only a quiet account's follows at half a day's distance, lest events
+    age out. Raises CursorLost when events have been dropped since.
+    """
+    wanted = [BY_ID[each] for each in collection_ids if each in BY_ID]
+    since = int(cursor["t"])
+    begin = since if cursor.get("settled") else since - OVERLAP_S
+    first: Answer | None = await lists.client.get(PATH, _window(begin))
+    now = to_unix(lists.client.server_now())
+    if now - since > KEPT_S:
+        raise CursorLost("Stripe keeps events for 30 days; the last look was longer ago.")
+    is_long = first is not None and decode_list(raw.repaired(first.body)).has_more
+    while is_long and now - since > WINDOW_S:
+        until = since + WINDOW_S
+        found = await _walk(lists, _window(begin, until))
+        async for page in _read(lists, wanted, found, cursor):
+            yield page
+        cursor = {"t": until, "seen": _seen(found, until - OVERLAP_S), "settled": False}
+        yield Page([], cursor, done=False)
+        since, begin, first = until, until - OVERLAP_S, None
+    found = await _walk(lists, _window(begin), first)
+    async for page in _read(lists, wanted, found, cursor):
+        yield page
+    async for page in _lately_created(lists, wanted, since - OVERLAP_S):
+        yield page
+    yield Page([], _reached(found, since, now), done=True)
+
+
+def _reached(found: Told, since: int, now: int) -> Cursor:
+    """The cursor after all these events are told of."""
+    newest = max((event.created for event, _, _ in found), default=0)
+    reached = max(since, min(newest, now), now - FOLLOW_S)
+    settled = now - reached >= OVERLAP_S
+    return {"t": reached, "seen": _seen(found, reached if settled else reached - OVERLAP_S), "settled": settled}
+
+
+def _window(begin: int, until: int | None = None) -> dict[str, str | int]:
+    return {"limit": PAGE, **created(gte=begin, lt=until)}
+
+
+async def start(lists: Lists) -> Cursor:
+    """The creation of the newest event; half a day ago in a quiet account. Every look begins 15 minutes earlier."""
+    answer = await lists.client.get(PATH, {"limit": 1})
+    quiet = to_unix(answer.moment()) - FOLLOW_S
+    items = decode_list(raw.repaired(answer.body)).data
+    newest = max((_event(item).created for item in items), default=quiet)
+    return {"t": max(newest, quiet), "seen": [], "settled": False}
+
+
+async def _walk(lists: Lists, params: dict[str, str | int], first: Answer | None = None) -> Told:
+    """All events of a window, newest first, each with the number of the read that brought it."""
+    found: Told = []
+    request: Request | None = Request(PATH, params)
+    while request is not None:
+        answer = first or await lists.client.get(request.path, request.params)
+        first = None
+        for item in decode_list(raw.compact(raw.repaired(answer.body))).data:
+            found.append((_event(item), item, answer.read_no))
+        request = PAGING.after(answer, request)
+    return found
+
+
+def _event(item: msgspec.Raw) -> Event:
+    try:
+        return msgspec.json.decode(item, type=Event)
+    except msgspec.MsgspecError as error:
+        raise UnexpectedShape("Stripe sent an event in a form we do not know.", detail=str(error)[:200]) from None
+
+
+def _seen(found: Told, since: int) -> list[str]:
+    """The ids of the events that the next look will meet again, newest first."""
+    return [event.id for event, _, _ in found if event.created >= since][:SEEN_MAX]
+
+
+def hints(found: Told, wanted: Sequence[Resource], seen: frozenset[str]) -> Hints:
+    """What these events tell of, each object once. Pure."""
+    by_object = {resource.object: resource for resource in wanted if resource.found is Found.EVENTS}
+    itself = next((resource for resource in wanted if resource.found is Found.SELF), None)
+    told = Hints()
+    for event, item, read_no in found:
+        if event.id in seen:
+            continue
+        if itself is not None:
+            told.events.append(to_record(itself, msgspec.json.decode(item, type=Head), bytes(item), read_no))
+        if event.type in DROPPED:
+            continue
+        for name, object_id in named_objects(event):
+            if name in by_object:
+                key = (by_object[name], object_id)
+                known = told.changed.get(key, Times(event.created, event.created))
+                told.changed[key] = Times(min(event.created, known.first), max(event.created, known.last))
+    return told
+
+
+def named_objects(event: Event) -> list[tuple[str, str]]:
+    """The objects an event tells of, as (type, id): its own, those it belongs to, and those it is related to.
+
+    A card's event tells of its customer, a refund's of its charge too. Objects without an id tell of nothing.
+    """
+    parts = raw.split(event.data.object)
+    name, object_id = raw.text_of(parts.get("object")) or "", raw.text_of(parts.get("id"))
+    named = [(name, object_id)] if object_id else []
+    for key, owner in (*OWNERS.get(name, ()), *RELATED.get(name, ())):
+        if owner_id := raw.text_of(parts.get(key)):
+            named.append((owner, owner_id))
+    return named
+
+
+async def _read(lists: Lists, wanted: Sequence[Resource], found: Told, cursor: Cursor) -> AsyncIterator[Page]:
+    """The objects the events tell of, as they are now.
+
+    Objects are read in the order of their first event. Once some are read, all events before the first one of the next
+    object are told of: so far the cursor moves with each page, and a walk cut short goes on from there.
+    """
+    told = hints(found, wanted, frozenset(cursor.get("seen", ())))
+    if told.events:
+        yield Page(told.events, None, done=False)
+    todo = sorted(told.changed.items(), key=lambda item: item[1].first)
+    for start in range(0, len(todo), READ_TOGETHER):
+        part, rest = todo[start : start + READ_TOGETHER], todo[start + READ_TOGETHER :]
+        records = await together(_one(lists, resource, each, times.last) for (resource, each), times in part)
+        yield Page(records, _part_read(found, cursor, rest[0][1].first - 1) if rest else None, done=False)
+
+
+def _part_read(found: Told, cursor: Cursor, reached: int) -> Cursor | None:
+    if reached <= int(cursor["t"]):
+        return None
+    seen = [event.id for event, _, _ in found if reached - OVERLAP_S <= event.created <= reached][:SEEN_MAX]
+    return {"t": reached, "seen": seen, "settled": False}
+
+
+async def _one(lists: Lists, resource: Resource, object_id: str, changed_at: int) -> RawRecord:
+    """The object now. A refusal names the collection it is about, so that its neighbours can go on without it."""
+    try:
+        return await lists.one(resource, object_id, changed_at)
+    except (PermissionMissing, CollectionGone) as error:
+        error.collection_id = resource.id
+        raise
+
+
+async def _lately_created(lists: Lists, wanted: Sequence[Resource], since: int) -> AsyncIterator[Page]:
+    """New objects of lists whose members appear without an event."""
+    for resource in wanted:
+        if resource.listed_too:
+            async for page in lists.pages(resource, created(gte=since)):
+                yield Page(page.records, None, done=False, skipped=page.skipped)

@@ -1,0 +1,159 @@
+"""Stripe lists: read page by page, each object compacted and its nested lists completed.
+
+Docs    https://docs.stripe.com/api/pagination
+Answers are indented JSON; only white space between tokens is taken out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from syncs.providers.kit import raw
+from syncs.providers.kit.client import Answer, Client
+from syncs.providers.kit.errors import UnexpectedShape
+from syncs.providers.kit.paging import Request, StartingAfter
+from syncs.providers.kit.records import RawRecord
+from syncs.providers.kit.times import from_unix
+from syncs.providers.stripe.catalogue import Resource
+from syncs.providers.stripe.errors import ObjectGone
+
+PAGE = 100
+PAGING = StartingAfter()
+_Read = TypeVar("_Read")
+MORE = b'"has_more":true'
+
+
+class Head(msgspec.Struct):
+    """What is read of an object. Very old ones lack `created`."""
+
+    id: str = ""
+    object: str = ""
+    created: float | None = None
+    deleted: bool = False
+
+
+class _List(msgspec.Struct):
+    data: list[msgspec.Raw]
+    has_more: bool = False
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """One page: its records in Stripe's order (newest first), the last one's creation, and whether more follow."""
+
+    records: list[RawRecord]
+    skipped: tuple[str, ...]
+    last_id: str
+    last_created: int | None
+    more: bool
+
+
+class Lists:
+    """The lists and objects of one account."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.page = int(client.settings.get("page_size", PAGE))
+
+    async def pages(self, resource: Resource, params: Mapping[str, str | int]) -> AsyncIterator[ListPage]:
+        """The list's pages from these parameters on."""
+        request: Request | None = Request(resource.path, {"limit": self.page, **dict(resource.params), **params})
+        if resource.single:
+            request = Request(resource.path)
+        while request is not None:
+            answer = await self.client.get(request.path, request.params)
+            body = raw.compact(raw.repaired(answer.body))
+            items = [msgspec.Raw(body)] if resource.single else decode_list(body).data
+            request = None if resource.single else PAGING.after(answer, request)
+            yield await self._to_page(resource, items, answer, more=request is not None)
+
+    async def _to_page(self, resource: Resource, items: list[msgspec.Raw], answer: Answer, *, more: bool) -> ListPage:
+        records: list[RawRecord] = []
+        skipped: list[str] = []
+        last_id, last_created = "", None
+        shaped = await together(self.shape(bytes(item)) for item in items)
+        for data in shaped:
+            try:
+                head = msgspec.json.decode(data, type=Head)
+            except msgspec.MsgspecError as error:
+                head = Head()
+                skipped.append(f"{resource.name}: {error}"[:200])
+                continue
+            if not head.id:
+                skipped.append(f"{resource.name}: an object without an id")
+                continue
+            last_id, last_created = head.id, int(head.created) if head.created is not None else last_created
+            records.append(to_record(resource, head, data, answer.read_no))
+        return ListPage(records, tuple(skipped), last_id, last_created, more)
+
+    async def one(self, resource: Resource, object_id: str, changed_at: float | None = None) -> RawRecord:
+        """The object as it is now; gone (404, or a stub that says so) comes back as deleted."""
+        path = resource.path if resource.single else f"{resource.path}/{object_id}"
+        moment = from_unix(changed_at)
+        try:
+            answer = await self.client.get(path)
+        except ObjectGone as gone:
+            return RawRecord(resource.id, object_id, None, gone.read_no, updated_at=moment, deleted=True)
+        data = await self.shape(raw.compact(raw.repaired(answer.body)))
+        try:
+            head = msgspec.json.decode(data, type=Head)
+        except msgspec.MsgspecError as error:
+            raise UnexpectedShape("Stripe sent an object in a form we do not know.", detail=str(error)) from None
+        if head.deleted:
+            return RawRecord(resource.id, object_id, None, answer.read_no, updated_at=moment, deleted=True)
+        return RawRecord(resource.id, head.id or object_id, data, answer.read_no, from_unix(head.created), moment)
+
+    async def shape(self, data: bytes) -> bytes:
+        """The object with each nested list whole: Stripe sends the first 10 members, and where the rest is."""
+        if MORE not in data:
+            return data
+        parts = [(key, await self._completed(bytes(value))) for key, value in raw.split(data).items()]
+        return raw.join(parts)
+
+    async def _completed(self, value: bytes) -> bytes:
+        """A nested list with all its members, `has_more` false. Read anew: a member may be gone by now."""
+        if MORE not in value or value[:1] != b"{":
+            return value
+        parts = raw.split(value)
+        url = raw.text_of(parts.get("url"))
+        if raw.text_of(parts.get("object")) != "list" or not url or bytes(parts.get("has_more", b"")) != b"true":
+            return value
+        members: list[msgspec.Raw] = []
+        request: Request | None = Request(url, {"limit": PAGE})
+        while request is not None:
+            answer = await self.client.get(request.path, request.params)
+            members += decode_list(raw.compact(raw.repaired(answer.body))).data
+            request = PAGING.after(answer, request)
+        whole = {"data": b"[" + b",".join(members) + b"]", "has_more": b"false"}
+        return raw.join((key, whole.get(key, part)) for key, part in parts.items())
+
+
+async def together(reads: Iterable[Awaitable[_Read]]) -> list[_Read]:
+    """The results of all, in order. All are over when one fails: none is left running behind the caller's back."""
+    outcomes = await asyncio.gather(*reads, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
+def decode_list(body: bytes) -> _List:
+    """A list's members, uncut. Raises UnexpectedShape."""
+    try:
+        return msgspec.json.decode(body, type=_List)
+    except msgspec.MsgspecError as error:
+        raise UnexpectedShape("Stripe sent a list in a form we do not know.", detail=str(error)[:200]) from None
+
+
+def to_record(resource: Resource, head: Head, data: bytes, read_no: int) -> RawRecord:
+    return RawRecord(resource.id, head.id, data, read_no, created_at=from_unix(head.created))
+
+
+def created(*, gte: int | None = None, lt: int | None = None, lte: int | None = None) -> dict[str, str | int]:
+    """`created[gte]=…` and the like."""
+    bounds = {"gte": gte, "lt": lt, "lte": lte}
+    return {f"created[{name}]": value for name, value in bounds.items() if value is not None}

@@ -1,0 +1,309 @@
+"""Every list and count a page or the API shows of the upstream half; each in a fixed number of queries."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.utils import timezone
+
+from syncs.connections import spec_of
+from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
+from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import DELETES_IN_WORDS, Deletes
+from syncs.states import CredentialState, Phase, SyncState
+
+PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something wrong, in words: what it is about, what happened, what to do, since when."""
+
+    about: str
+    message: str
+    next_step: str
+    since: datetime | None
+
+
+@dataclass
+class SyncRow:
+    """A sync as lists show it."""
+
+    sync: Sync
+    collections_total: int = 0
+    backfilling: int = 0
+    live_records: int = 0
+    read: int = 0
+    to_read: int | None = 0
+    looked_at: datetime | None = None
+    troubles: list[Trouble] = field(default_factory=list)
+    held_deletes: int = 0
+
+    @property
+    def problem(self) -> Trouble | None:
+        return self.troubles[0] if self.troubles else None
+
+    @property
+    def progress(self) -> float | None:
+        """How much of the history is read, 0 to 1; None when all of it is read, or upstream tells no total."""
+        if not self.backfilling or not self.to_read:
+            return None
+        return min(self.read / self.to_read, 1.0)
+
+    @property
+    def freshness_s(self) -> float | None:
+        """Age of the last complete look upstream, of the collection looked at longest ago."""
+        return (timezone.now() - self.looked_at).total_seconds() if self.looked_at else None
+
+    @property
+    def phase_summary(self) -> str:
+        """What the sync is doing, in a few words."""
+        if self.sync.state != SyncState.ACTIVE:
+            return self.sync.get_state_display()
+        if self.problem:
+            return "Needs attention"
+        if self.backfilling:
+            return f"Reading history ({self.collections_total - self.backfilling} of {self.collections_total} done)"
+        return "Live"
+
+
+@dataclass
+class CollectionRow:
+    """A picked collection as a sync's page shows it."""
+
+    row: SyncCollection
+    deletes: str
+    looked_at: datetime | None
+    trouble: Trouble | None
+
+    @property
+    def progress(self) -> float | None:
+        if self.row.phase != Phase.BACKFILLING or not self.row.backfill_total:
+            return None
+        return min(self.row.backfill_read / self.row.backfill_total, 1.0)
+
+
+def trouble_of(unit: Any, about: str) -> Trouble | None:
+    """The trouble a Feed, SyncCollection or Credential is in, or None."""
+    return Trouble(about, unit.error, unit.next_step, unit.failed_at) if unit.error else None
+
+
+def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRow]:
+    """All syncs an actor may see, with what lists tell of each; three queries however many there are."""
+    chosen = Sync.objects.visible_to(actor) if syncs is None else syncs
+    rows = {sync.pk: SyncRow(sync) for sync in chosen.select_related("credential")}
+    for row in SyncCollection.objects.filter(sync__in=list(rows)).exclude(phase=Phase.REMOVING):
+        _add_collection(rows[row.sync_id], row)
+    for feed in Feed.objects.filter(sync__in=list(rows)):
+        summary = rows[feed.sync_id]
+        if feed.looked_at and (summary.looked_at is None or feed.looked_at < summary.looked_at):
+            summary.looked_at = feed.looked_at
+        if found := trouble_of(feed, "Looking for changes"):
+            summary.troubles.append(found)
+    for summary in rows.values():
+        if found := credential_trouble(summary.sync.credential):
+            summary.troubles.insert(0, found)
+    return list(rows.values())
+
+
+def _add_collection(summary: SyncRow, row: SyncCollection) -> None:
+    summary.collections_total += 1
+    summary.live_records += row.live_count
+    summary.held_deletes += row.held_deletes
+    if row.phase in (Phase.WAITING, Phase.BACKFILLING):
+        summary.backfilling += 1
+    summary.read += row.backfill_read
+    known = summary.to_read is not None and row.backfill_total is not None
+    summary.to_read = (summary.to_read or 0) + (row.backfill_total or 0) if known else None
+    if found := trouble_of(row, row.title):
+        summary.troubles.append(found)
+    if row.held_deletes:
+        message = f"{row.held_deletes:,} records are missing upstream. Were they deleted, or did we lose access?"
+        summary.troubles.append(Trouble(row.title, message, "Open the sync and decide.", None))
+
+
+def credential_trouble(credential: Credential) -> Trouble | None:
+    """What is wrong with a connection; a pause the provider asked for counts only while it lasts."""
+    if credential.state == CredentialState.RECONNECT:
+        message = credential.error or "The provider no longer accepts this connection."
+        return Trouble(credential.name, message, credential.next_step or "Reconnect the account.", credential.failed_at)
+    if credential.not_before and credential.not_before > timezone.now():
+        until = credential.not_before.strftime("%H:%M UTC")
+        label = PROVIDERS[credential.provider].label
+        return Trouble(credential.name, f"{label} asked us to slow down.", f"The sync goes on at {until}.", None)
+    return None
+
+
+def sync_page(sync: Sync) -> dict[str, Any]:
+    """Everything a sync's page shows: the summary, its collections, its connection."""
+    summary = sync_rows(None, syncs=Sync.objects.filter(pk=sync.pk))[0]
+    rows = sync.collections.select_related("feed").order_by("title", "pk")
+    collections = [
+        CollectionRow(row, deletes_in_words(row), row.feed.looked_at, trouble_of(row, row.title)) for row in rows
+    ]
+    return {"sync": summary.sync, "summary": summary, "collections": collections, "credential": summary.sync.credential}
+
+
+def deletes_in_words(row: SyncCollection) -> str:
+    """How this collection's deletions are found, and how late at worst."""
+    spec = spec_of(row)
+    words = DELETES_IN_WORDS[Deletes(spec.deletes)]
+    if spec.sweep_every_h and spec.deletes != Deletes.NONE:
+        words += f" All ids are compared every {_days(spec.sweep_every_h)}."
+    return words
+
+
+def _days(hours: int) -> str:
+    days, rest = divmod(hours, 24)
+    return f"{days} days" if days > 1 and not rest else f"{hours} hours"
+
+
+# --- Connections ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ConnectionRow:
+    """A credential as lists show it."""
+
+    credential: Credential
+    syncs: int
+    trouble: Trouble | None
+    quota_share: float | None
+
+
+def connection_rows(actor: Any) -> list[ConnectionRow]:
+    """All connections an actor may see; one query."""
+    rows = Credential.objects.visible_to(actor).select_related("oauth_app").annotate(sync_count=Count("syncs"))
+    return [ConnectionRow(row, row.sync_count, credential_trouble(row), quota_share(row)) for row in rows]
+
+
+def quota_share(credential: Credential) -> float | None:
+    """The share of the request quota that is used, 0 to 1, as the provider last said; None if it never did."""
+    if not credential.quota_allowed or credential.quota_used is None:
+        return None
+    return min(credential.quota_used / credential.quota_allowed, 1.0)
+
+
+def oauth_app_rows(actor: Any) -> QuerySet[OAuthApp]:
+    """All OAuth apps an actor may see, with `credential_count`; one query."""
+    return OAuthApp.objects.visible_to(actor).annotate(credential_count=Count("credentials"))
+
+
+# --- Records -------------------------------------------------------------------------------------------------------
+
+
+def record_rows(
+    actor: Any,
+    *,
+    sync_id: UUID | None = None,
+    collection_id: str = "",
+    text: str = "",
+    deleted: bool | None = None,
+    before: int | None = None,
+    per_page: int = PER_PAGE,
+) -> list[Record]:
+    """The records changed last, newest first, one page; one more than `per_page` when there are more.
+
+    text    part of an upstream id or of the document
+    before  the page's place: record pk (over all syncs) or seq (within one) of the last row seen
+    """
+    syncs = Sync.objects.visible_to(actor)
+    rows = Record.objects.select_related("collection", "sync")
+    if sync_id is not None:
+        rows = rows.filter(sync_id=sync_id, sync__in=syncs).order_by("-seq")
+        rows = rows.filter(seq__lt=before) if before is not None else rows
+    else:
+        rows = rows.filter(sync__in=syncs).order_by("-pk")
+        rows = rows.filter(pk__lt=before) if before is not None else rows
+    if collection_id:
+        rows = rows.filter(collection__collection_id=collection_id)
+    if deleted is not None:
+        rows = rows.filter(deleted=deleted)
+    if text:
+        rows = rows.filter(Q(upstream_id=text) | Q(data__icontains=text))
+    return list(rows[: per_page + 1])
+
+
+def record(actor: Any, sync_id: UUID, collection_id: str, upstream_id: str) -> Record | None:
+    """One record, with its sync and collection; None when there is no such record."""
+    return (
+        Record.objects.filter(
+            sync__in=Sync.objects.visible_to(actor),
+            sync_id=sync_id,
+            collection__collection_id=collection_id,
+            upstream_id=upstream_id,
+        )
+        .select_related("sync", "collection")
+        .first()
+    )
+
+
+@dataclass(frozen=True)
+class Version:
+    """One change of a record: what it was before and what it became. `after` is None where nothing told us."""
+
+    change: RecordChange
+    before: str | None
+    after: str
+
+
+def versions(row: Record, limit: int = 50) -> list[Version]:
+    """A record's changes, newest first, each with its content before and after. One query."""
+    found: list[Version] = []
+    after = row.data
+    for change in row.changes.all()[:limit]:
+        found.append(Version(change, change.previous, after))
+        after = change.previous if change.previous is not None else after
+    return found
+
+
+def record_ref(record_id: int) -> tuple[UUID, str, str] | None:
+    """(sync id, collection id, upstream id) of a record; for consumers' pages."""
+    return (
+        Record.objects.filter(pk=record_id).values_list("sync_id", "collection__collection_id", "upstream_id").first()
+    )
+
+
+# --- For consumers and the home page -------------------------------------------------------------------------------
+
+
+def sync_names(sync_ids: Iterable[UUID] | None = None) -> dict[UUID, str]:
+    """Names by sync id, of these or of all syncs."""
+    rows = Sync.objects.all() if sync_ids is None else Sync.objects.filter(pk__in=list(sync_ids))
+    return dict(rows.values_list("pk", "name"))
+
+
+def active_sync_ids() -> list[UUID]:
+    """All syncs that exist and are not being removed."""
+    return list(Sync.objects.exclude(state=SyncState.REMOVING).values_list("pk", flat=True))
+
+
+def providers_by_sync() -> dict[UUID, str]:
+    """The provider key of each sync."""
+    return dict(Sync.objects.values_list("pk", "provider"))
+
+
+def collection_ids_of(sync_id: UUID) -> list[str]:
+    """The collections a sync has picked."""
+    rows = SyncCollection.objects.filter(sync_id=sync_id).exclude(phase=Phase.REMOVING)
+    return list(rows.values_list("collection_id", flat=True))
+
+
+def totals() -> dict[str, Any]:
+    """How many connections, syncs and live records there are, and when a record last changed; three queries."""
+    collections = SyncCollection.objects.aggregate(live=Sum("live_count"), changed_at=Max("changed_at"))
+    return {
+        "connections": Credential.objects.count(),
+        "syncs": Sync.objects.count(),
+        "live_records": collections["live"] or 0,
+        "changed_at": collections["changed_at"],
+    }
+
+
+def recent_changes(actor: Any, limit: int = 10) -> list[RecordChange]:
+    """The last changes over all syncs."""
+    rows = RecordChange.objects.filter(record__sync__in=Sync.objects.visible_to(actor))
+    return list(rows.select_related("record__collection", "record__sync").order_by("-pk")[:limit])

@@ -1,0 +1,338 @@
+"""Bringing feeds up to date: look for changes, read history, compare ids. Runs inside a worker's task.
+
+One lease covers all of a feed's walks. The order within a run: answer held deletes, fix where changes start (before the
+first history page, invariant 5), look for changes, then read history of all its collections side by side, then sweep.
+Trouble holds back the smallest thing it can (invariant 9): a collection, the feed, or the credential.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db.models import F
+from django.utils import timezone
+
+from sequin_console.common import changes as pages
+from sequin_console.common import trace
+from sequin_console.common.leases import LeaseLost
+from sequin_console.common.runner import Orm
+from sequin_console.common.troubled import NO_TROUBLE
+from syncs import access, log, sweeping
+from syncs.connections import spec_of
+from syncs.engine.due import Work, next_due, next_look
+from syncs.engine.pull import pull
+from syncs.engine.retry import judge
+from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
+from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import Collection, Quota
+from syncs.providers.kit.client import Client
+from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited
+from syncs.providers.kit.reading import Reader
+from syncs.providers.kit.records import Page
+from syncs.states import Phase, SyncState
+
+logger = structlog.get_logger(__name__)
+
+_draw: ContextVar[Callable[[], int]] = ContextVar("draw_read_no")
+
+
+class Superseded(Exception):
+    """Somebody restarted, paused or removed this walk while it ran; what it holds is no longer wanted."""
+
+
+class Account:
+    """One credential during a run: its feeds share a client, hence its pace and its pause."""
+
+    def __init__(self, credential: Credential, orm: Orm) -> None:
+        self.credential = credential
+        self.quota: Quota | None = None
+        self.client = Client.of(
+            PROVIDERS[credential.provider],
+            access.shared_http(),
+            access.StoredAccess(credential, orm),
+            draw_read_no=lambda: _draw.get()(),
+            on_quota=self._note_quota,
+        )
+
+    def _note_quota(self, quota: Quota) -> None:
+        self.quota = quota
+
+    def save_quota(self) -> None:
+        if self.quota is not None:
+            Credential.objects.filter(pk=self.credential.pk).update(
+                quota_used=self.quota.used, quota_allowed=self.quota.allowed, quota_at=timezone.now()
+            )
+
+
+@dataclass
+class FeedRun:
+    """One feed, under its lease, for one task's budget."""
+
+    feed: Feed
+    account: Account
+    orm: Orm
+    late_at: float  # time.monotonic()
+    rows: dict[str, SyncCollection] = field(default_factory=dict)
+    specs: dict[str, Collection] = field(default_factory=dict)
+    not_before: datetime | None = None
+
+    def __post_init__(self) -> None:
+        numbers = itertools.count((self.feed.lease_no << 20) + 1)
+        self.draw = lambda: next(numbers)
+
+    @property
+    def reader(self) -> Reader:
+        return PROVIDERS[self.account.credential.provider].reader(self.account.client)
+
+    def is_late(self) -> bool:
+        return time.monotonic() >= self.late_at
+
+    async def run(self) -> None:
+        """Everything that is due on this feed, as far as the budget goes; then set when it is due again."""
+        _draw.set(self.draw)
+        try:
+            if not await self.orm(self.load):
+                return
+            await self._guarded(self._begin())
+            await self._guarded(self._look())
+            await self._side_by_side(self._guarded(self._backfill(row), row) for row in self._in(Phase.BACKFILLING))
+            for row in self._in(Phase.LIVE):
+                await self._guarded(sweeping.sweep(self, row), row)
+        except LeaseLost:
+            return  # whoever took the feed sets its next due time
+        await self.orm(self._finish)
+
+    @staticmethod
+    async def _side_by_side(walks: Iterable[Coroutine[Any, Any, None]]) -> None:
+        for outcome in await asyncio.gather(*walks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    # --- The walks -------------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Fix where looking for changes starts, then let waiting collections read their history (invariant 5)."""
+        waiting = self._in(Phase.WAITING)
+        if not waiting:
+            return
+        if self.feed.cursor is None:
+            cursor = await self.reader.start(self.feed.key, list(self.specs.values()))
+            await self.orm(self.feed.fenced_update, cursor=cursor, looked_at=timezone.now())
+        for row in waiting:
+            await self.orm(self._start_backfill, row)
+
+    async def _look(self) -> None:
+        """Look for changes, if it is time to."""
+        followed = [self.specs[key] for key, row in self.rows.items() if row.phase in (Phase.BACKFILLING, Phase.LIVE)]
+        if self.feed.cursor is None or not followed or self._look_at() > timezone.now():
+            return
+        walk = self.reader.changes(self.feed.key, followed, self.feed.cursor)
+        await pull(traced("fetch", walk), lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
+
+    async def _backfill(self, row: SyncCollection) -> None:
+        walk = self.reader.backfill(self.specs[row.collection_id], row.backfill_cursor)
+        await pull(traced("fetch", walk), lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
+
+    def _look_at(self) -> datetime:
+        return next_look(now=timezone.now(), looked_at=self.feed.looked_at, pace_s=self._pace_s())
+
+    def _pace_s(self) -> int:
+        return max(self.feed.sync.poll_s, *(spec.every_s or 0 for spec in self.specs.values()), 1)
+
+    def _in(self, *phases: str) -> list[SyncCollection]:
+        now = timezone.now()
+        return [row for row in self.rows.values() if row.phase in phases and not (row.retry_at and row.retry_at > now)]
+
+    # --- In the task's own thread: the database ----------------------------------------------------------------------
+
+    def load(self) -> bool:
+        """Read the feed and its collections; those whose trouble has lasted long enough are tried again.
+
+        False when the sync no longer runs. Raises LeaseLost when somebody else has taken the feed meanwhile.
+        """
+        feed = Feed.objects.select_related("sync__credential__oauth_app").get(pk=self.feed.pk)
+        if feed.lease_no != self.feed.lease_no:
+            raise LeaseLost
+        self.feed = feed
+        if feed.sync.state != SyncState.ACTIVE:
+            return False
+        for row in feed.collections.filter(phase=Phase.ERROR, retry_at__lte=timezone.now()):
+            phase = Phase.LIVE if row.backfilled_at and row.backfill_cursor is None else Phase.WAITING
+            SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(phase=phase, retry_at=None)
+        for row in feed.collections.exclude(phase__in=[Phase.REMOVING, Phase.ERROR]):
+            self.rows[row.collection_id] = row
+            self.specs[row.collection_id] = spec_of(row)
+        return True
+
+    def _start_backfill(self, row: SyncCollection) -> None:
+        now = timezone.now()
+        won = SyncCollection.objects.filter(pk=row.pk, phase=Phase.WAITING).update(
+            phase=Phase.BACKFILLING, backfill_cursor=None, backfill_read=0, backfill_started_at=now
+        )
+        row.refresh_from_db()
+        if won:
+            pages.announce(self.feed.sync.topic)
+
+    def _store_changes(self, page: Page) -> None:
+        def move(_tally: log.Tally) -> None:
+            if page.cursor is not None:
+                self.feed.fenced_update(cursor=page.cursor)
+            if page.done:
+                self.feed.fenced_update(looked_at=timezone.now(), **NO_TROUBLE)
+                self.feed.collections.filter(phase=Phase.LIVE, retry_at=None, failures__gt=0).update(**NO_TROUBLE)
+
+        self._store(page, SeenBy.FEED, move)
+
+    def _store_backfill(self, row: SyncCollection, page: Page) -> None:
+        def move(_tally: log.Tally) -> None:
+            now = timezone.now()
+            columns: dict[str, Any] = {
+                "backfill_read": F("backfill_read") + len(page.records),
+                "backfill_total": page.total if page.total is not None else row.backfill_total,
+                "retry_at": None,
+                **NO_TROUBLE,
+            }
+            if page.cursor is not None:
+                columns["backfill_cursor"] = page.cursor
+            if page.done:
+                columns |= {"phase": Phase.LIVE, "backfilled_at": now, "backfill_cursor": None}
+            mine = {"phase": Phase.BACKFILLING, "backfill_started_at": row.backfill_started_at}
+            if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
+                raise Superseded
+
+        self._store(page, SeenBy.BACKFILL, move)
+        row.refresh_from_db()
+        pages.announce(self.feed.sync.topic)
+
+    def _store(self, page: Page, seen_by: str, move: Callable[[log.Tally], None]) -> None:
+        """One page into the log, its cursor in the same transaction (invariant 1)."""
+        with trace.span("store"):
+            records = [record for record in page.records if record.collection_id in self.rows]
+            log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=move)
+        if page.skipped:
+            self._note_skipped(page)
+        if not Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE).exists():
+            raise Superseded
+
+    def _note_skipped(self, page: Page) -> None:
+        for row in {record.collection_id: self.rows.get(record.collection_id) for record in page.records}.values():
+            if row is not None:
+                SyncCollection.objects.filter(pk=row.pk).update(
+                    skipped_count=F("skipped_count") + len(page.skipped), skipped_sample=list(page.skipped[:20])
+                )
+
+    def _finish(self) -> None:
+        """Set when the feed is due again, from what is in the tables now."""
+        now = timezone.now()
+        rows = self.feed.collections.exclude(phase=Phase.REMOVING)
+        works = [
+            Work(
+                is_reading=row.phase in (Phase.WAITING, Phase.BACKFILLING) or row.sweep_read_no > 0,
+                retry_at=row.retry_at,
+                sweep_at=row.sweep_due_at if row.phase == Phase.LIVE and not row.held_deletes else None,
+            )
+            for row in rows
+        ]
+        is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
+        look_at = self._look_at() if is_followed and self.specs else None
+        due_at = next_due(works, now=now, look_at=look_at, not_before=self.not_before)
+        self.feed.fenced_update(due_at=due_at, queued_until=None)
+        self.account.save_quota()
+        pages.announce(self.feed.sync.topic)
+
+    # --- Trouble -----------------------------------------------------------------------------------------------------
+
+    async def _guarded(self, walk: Coroutine[Any, Any, Any], row: SyncCollection | None = None) -> None:
+        """Run one walk; whatever goes wrong is written down where it belongs, and the others go on."""
+        if self.is_late():
+            walk.close()
+            return
+        try:
+            await walk
+        except (Superseded, asyncio.CancelledError, LeaseLost) as stop:
+            if not isinstance(stop, Superseded):
+                raise
+        except Exception as error:
+            await self.orm(self._note_trouble, error, row)
+
+    def _note_trouble(self, error: Exception, row: SyncCollection | None) -> None:
+        row = row or self._row_of(error)
+        unit: SyncCollection | Feed = row or self.feed
+        unit.refresh_from_db(fields=["failures"])
+        verdict = judge(error, unit.failures, random.random)
+        self._log_trouble(error, unit)
+        now = timezone.now()
+        until = now + timedelta(seconds=verdict.wait_s or 0)
+        trouble = _trouble(error, unit.failures + 1)
+        if isinstance(error, CredentialsRefused):
+            access.refuse(self.account.credential.pk, error)
+            return
+        if verdict.scope == "walk":
+            self._walk_again(row)
+        elif isinstance(error, RateLimited):
+            Credential.objects.filter(pk=self.account.credential.pk).update(not_before=until)
+            self.not_before = until
+            self.feed.fenced_update(**trouble)
+        elif row is not None:
+            phase = {"phase": Phase.ERROR} if verdict.scope == "collection" else {}
+            SyncCollection.objects.filter(pk=row.pk).exclude(phase=Phase.REMOVING).update(
+                retry_at=until, **phase, **trouble
+            )
+        else:
+            self.not_before = until
+            self.feed.fenced_update(**trouble)
+        pages.announce(self.feed.sync.topic)
+
+    def _row_of(self, error: Exception) -> SyncCollection | None:
+        """The collection a feed's error is about: the one it names, or the only one there is."""
+        named = self.rows.get(getattr(error, "collection_id", ""))
+        is_about_one = judge(error, 0, random.random).scope == "collection" and len(self.rows) == 1
+        return named or (next(iter(self.rows.values())) if is_about_one else None)
+
+    def _walk_again(self, row: SyncCollection | None) -> None:
+        """Upstream lost our place. In history: begin it anew. In changes: history again, from a new start."""
+        rows: Sequence[SyncCollection] = [row] if row else list(self.rows.values())
+        if row is None:
+            self.feed.fenced_update(cursor=None)
+        for each in rows:
+            SyncCollection.objects.filter(pk=each.pk, phase__in=[Phase.BACKFILLING, Phase.LIVE]).update(
+                phase=Phase.WAITING, backfill_cursor=None, sweep_due_at=timezone.now()
+            )
+
+    def _log_trouble(self, error: Exception, unit: SyncCollection | Feed) -> None:
+        facts = {"sync": str(self.feed.sync_id), "feed": self.feed.key, "unit": str(unit)}
+        if isinstance(error, ProviderError):
+            logger.warning("reading failed", kind=error.kind, message=error.message, detail=error.detail, **facts)
+        else:
+            logger.error("reading failed in a way we did not foresee", exc_info=error, **facts)
+
+
+def _trouble(error: Exception, failures: int) -> dict[str, Any]:
+    kind, message, next_step = "internal", "Something went wrong on our side.", "We try again. Please report this."
+    if isinstance(error, ProviderError):
+        kind, message, next_step = error.kind, error.message, error.next_step
+    return {
+        "error_kind": kind,
+        "error": message[:500],
+        "next_step": next_step[:500],
+        "failures": failures,
+        "failed_at": timezone.now(),
+    }
+
+
+async def traced(name: str, walk: AsyncIterator[Page]) -> AsyncIterator[Page]:
+    """The same pages, with a trace span around the waiting for each."""
+    while True:
+        with trace.span(name):
+            try:
+                page = await anext(walk)
+            except StopAsyncIteration:
+                return
+        yield page

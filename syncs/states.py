@@ -1,0 +1,74 @@
+"""The states things can be in, how each is shown, and the one table of allowed transitions."""
+
+from django.db import models
+
+
+class CredentialState(models.TextChoices):
+    OK = "ok", "Connected"
+    REFRESHING = "refreshing", "Renewing access"
+    RECONNECT = "reconnect", "Needs reconnecting"
+
+
+class SyncState(models.TextChoices):
+    ACTIVE = "active", "Running"
+    PAUSED = "paused", "Paused"
+    REMOVING = "removing", "Being removed"
+
+
+class Phase(models.TextChoices):
+    WAITING = "waiting", "Waiting to start"
+    BACKFILLING = "backfilling", "Reading history"
+    LIVE = "live", "Live"
+    ERROR = "error", "Stopped"
+    REMOVING = "removing", "Being removed"
+
+
+class Removal(models.TextChoices):
+    """What becomes of messages already on the stream when a sync or collection goes."""
+
+    LEAVE = "leave", "Leave the messages where they are"
+    TOMBSTONES = "tombstones", "Mark every record as deleted"
+    PURGE = "purge", "Remove the messages from the stream"
+
+
+COLOURS = {
+    CredentialState.OK: "green",
+    CredentialState.REFRESHING: "azure",
+    CredentialState.RECONNECT: "red",
+    SyncState.ACTIVE: "green",
+    SyncState.PAUSED: "secondary",
+    SyncState.REMOVING: "orange",
+    Phase.WAITING: "secondary",
+    Phase.BACKFILLING: "azure",
+    Phase.LIVE: "green",
+    Phase.ERROR: "red",
+    Phase.REMOVING: "orange",
+}
+
+ICONS = {
+    CredentialState.OK: "circle-check",
+    CredentialState.REFRESHING: "refresh",
+    CredentialState.RECONNECT: "plug-connected-x",
+    SyncState.ACTIVE: "circle-check",
+    SyncState.PAUSED: "player-pause",
+    SyncState.REMOVING: "trash",
+    Phase.WAITING: "clock",
+    Phase.BACKFILLING: "history",
+    Phase.LIVE: "circle-check",
+    Phase.ERROR: "alert-triangle",
+    Phase.REMOVING: "trash",
+}
+
+SYNC_TRANSITIONS = {
+    SyncState.ACTIVE: {SyncState.PAUSED, SyncState.REMOVING},
+    SyncState.PAUSED: {SyncState.ACTIVE, SyncState.REMOVING},
+    SyncState.REMOVING: set(),
+}
+
+PHASE_TRANSITIONS = {
+    Phase.WAITING: {Phase.BACKFILLING, Phase.ERROR, Phase.REMOVING},
+    Phase.BACKFILLING: {Phase.LIVE, Phase.WAITING, Phase.ERROR, Phase.REMOVING},
+    Phase.LIVE: {Phase.WAITING, Phase.ERROR, Phase.REMOVING},
+    Phase.ERROR: {Phase.WAITING, Phase.LIVE, Phase.REMOVING},
+    Phase.REMOVING: {Phase.WAITING},  # picked again before it was gone
+}

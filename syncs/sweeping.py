@@ -1,0 +1,110 @@
+"""Sweeps: compare ids with upstream to find what was deleted without a word, with a brake against lost access."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from sequin_console.common import changes as pages
+from sequin_console.common.troubled import NO_TROUBLE
+from syncs import log
+from syncs.engine.brake import is_mass_delete
+from syncs.engine.pull import pull
+from syncs.models import Record, SeenBy, SweptId, SyncCollection
+from syncs.providers.kit.records import IdPage, RawRecord
+
+if TYPE_CHECKING:
+    from syncs.reading import FeedRun
+
+_CHUNK = 200
+
+
+async def sweep(run: "FeedRun", row: SyncCollection) -> None:
+    """Carry on this collection's sweep if one is due or under way; bury what it finds missing.
+
+    1. Note every id upstream has, page by page, resumable.
+    2. What we hold live, read before the sweep began, and did not meet, is missing.
+    3. Too much missing: hold the deletes back and ask (invariant 8). An incomplete sweep never gets this far.
+    4. Else read the missing ones by id once more, and store what upstream says of each.
+    """
+    if row.held_deletes:
+        await _decide(run, row)
+        return
+    if not row.sweep_read_no:
+        if row.sweep_due_at is None or row.sweep_due_at > timezone.now():
+            return
+        await run.orm(_begin, row, run.draw())
+    walk = run.reader.sweep(run.specs[row.collection_id], row.sweep_cursor)
+    if not await pull(walk, lambda page: run.orm(_note, row, page), is_late=run.is_late):
+        return
+    count = await run.orm(lambda: missing(row).count())
+    if is_mass_delete(count, row.live_count):
+        await run.orm(_hold, run, row, count)
+        return
+    while ids := await run.orm(_next_missing, row):
+        found = await run.reader.read(run.specs[row.collection_id], ids)
+        await run.orm(log.append, run.feed, run.rows, found, seen_by=SeenBy.SWEEP)
+        await run.orm(_meet, row, ids)  # settled, whatever upstream said of them
+    await run.orm(_end, row, run.specs[row.collection_id].sweep_every_h)
+
+
+def missing(row: SyncCollection) -> QuerySet[Record]:
+    """Live records of the collection that the sweep has not met though they were there before it began."""
+    met = SweptId.objects.filter(collection_id=row.pk, sweep_no=row.sweep_no, upstream_id=OuterRef("upstream_id"))
+    return Record.objects.filter(collection=row, deleted=False, read_no__lt=row.sweep_read_no).exclude(Exists(met))
+
+
+def _begin(row: SyncCollection, read_no: int) -> None:
+    SyncCollection.objects.filter(pk=row.pk).update(sweep_no=row.sweep_no + 1, sweep_cursor=None, sweep_read_no=read_no)
+    row.refresh_from_db()
+
+
+def _note(row: SyncCollection, page: IdPage) -> None:
+    with transaction.atomic():
+        _meet(row, page.ids)
+        SyncCollection.objects.filter(pk=row.pk).update(sweep_cursor=page.cursor)
+
+
+def _meet(row: SyncCollection, ids: Iterable[str]) -> None:
+    rows = [SweptId(collection_id=row.pk, sweep_no=row.sweep_no, upstream_id=upstream_id) for upstream_id in ids]
+    SweptId.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+
+
+def _next_missing(row: SyncCollection) -> list[str]:
+    return list(missing(row).order_by("pk").values_list("upstream_id", flat=True)[:_CHUNK])
+
+
+def _hold(run: "FeedRun", row: SyncCollection, count: int) -> None:
+    SyncCollection.objects.filter(pk=row.pk).update(held_deletes=count, held_decision="", sweep_due_at=None)
+    pages.announce(run.feed.sync.topic)
+
+
+async def _decide(run: "FeedRun", row: SyncCollection) -> None:
+    """Do what a person decided about held deletes; nothing while nobody has."""
+    if row.held_decision == "release":
+        while ids := await run.orm(_next_missing, row):
+            gone = [RawRecord(row.collection_id, key, None, run.draw(), deleted=True) for key in ids]
+            await run.orm(log.append, run.feed, run.rows, gone, seen_by=SeenBy.SWEEP)
+            await run.orm(_meet, row, ids)
+    if row.held_decision:
+        await run.orm(_end, row, run.specs[row.collection_id].sweep_every_h)
+
+
+def _end(row: SyncCollection, every_h: int | None) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        SyncCollection.objects.filter(pk=row.pk).update(
+            sweep_cursor=None,
+            sweep_read_no=0,
+            swept_at=now,
+            sweep_due_at=now + timedelta(hours=every_h) if every_h else None,
+            held_deletes=0,
+            held_decision="",
+            retry_at=None,
+            **NO_TROUBLE,
+        )
+        SweptId.objects.filter(collection=row).delete()
+    row.refresh_from_db()

@@ -1,0 +1,90 @@
+"""What workers run. Every task takes ids, is safe to run twice, and may be lost: the scheduler asks again."""
+
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from sequin_console.common import heartbeats, leases, runner
+from syncs import removal
+from syncs.models import Feed
+from syncs.reading import Account, FeedRun
+from syncs.states import CredentialState, SyncState
+
+logger = structlog.get_logger(__name__)
+
+QUEUE = "syncs"
+FEEDS_A_TASK = 20
+QUEUED_S = 30  # a queued feed is not queued again so soon, in case its task is lost
+
+
+def read_feeds(feed_ids: list[int]) -> None:
+    """Bring these feeds up to date, side by side, within the budget. Safe to call twice: leases let one worker in."""
+    heartbeats.beat(QUEUE)
+    late_at = time.monotonic() + settings.BUDGET_S
+    with leases.hold_many(Feed, feed_ids, seconds=settings.LEASE_S) as feeds:
+        outcomes = _read(feeds, late_at)
+    for pk, outcome in outcomes.items():
+        if isinstance(outcome, Exception):
+            logger.error("feed run failed", feed=pk, exc_info=outcome)
+    enqueue_due(Q(pk__in=[pk for pk, outcome in outcomes.items() if not isinstance(outcome, Exception)]))
+    heartbeats.beat(QUEUE)
+
+
+def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
+    credentials = {feed.pk: feed.sync.credential for feed in feeds}
+    by_pk = {feed.pk: feed for feed in feeds}
+    accounts: dict[UUID, Account] = {}
+
+    async def work(pk: int, orm: runner.Orm) -> None:
+        credential = credentials[pk]
+        account = accounts.get(credential.pk) or accounts.setdefault(credential.pk, Account(credential, orm))
+        await FeedRun(by_pk[pk], account, orm, late_at).run()
+
+    hard_stop_s = (settings.BUDGET_S + settings.TASK_TIMEOUT_S) / 2
+    return runner.run_side_by_side(work, by_pk, timeout_s=hard_stop_s, tick=lambda: heartbeats.beat(QUEUE))
+
+
+def carry_on_removals() -> None:
+    """Go on taking away what people removed."""
+    heartbeats.beat(QUEUE)
+    removal.carry_on()
+
+
+def enqueue_due(only: Q | None = None) -> int:
+    """Queue every feed that has something to do and is in nobody's hands; returns how many. From the tables alone."""
+    now = timezone.now()
+    due = Feed.objects.filter(only or Q(), due_at__lte=now, sync__state=SyncState.ACTIVE).filter(
+        leases.is_free(now),
+        may_be_queued(now),
+        Q(sync__credential__not_before=None) | Q(sync__credential__not_before__lte=now),
+    )
+    due = due.exclude(sync__credential__state=CredentialState.RECONNECT)
+    pks = list(due.order_by("sync__credential", "due_at").values_list("pk", flat=True)[:1000])
+    for chunk in _chunks(pks):
+        Feed.objects.filter(pk__in=chunk).update(queued_until=now + timedelta(seconds=QUEUED_S))
+        async_task("syncs.tasks.read_feeds", chunk, cluster=QUEUE)
+    return len(pks)
+
+
+def may_be_queued(now: datetime) -> Q:
+    """A filter for what is not in the queue, or was so long ago that it must have been lost (invariant 11)."""
+    return Q(queued_until=None) | Q(queued_until__lte=now)
+
+
+def _chunks(pks: list[int]) -> Iterable[list[int]]:
+    """Spread over the workers, but never so thin that each feed is a task of its own."""
+    size = min(FEEDS_A_TASK, max(1, -(-len(pks) // settings.WORKERS)))
+    return (pks[i : i + size] for i in range(0, len(pks), size))
+
+
+def beat() -> None:
+    """Show that a worker of this queue takes tasks and finishes them."""
+    heartbeats.beat(QUEUE)

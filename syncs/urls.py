@@ -1,0 +1,55 @@
+"""Pages of connections, syncs and records. All paths are named from the root."""
+
+from django.urls import path, register_converter
+
+from syncs.views import connect, connections, oauth_apps, records, redirects, sync_actions, syncs, wizard
+
+
+class UpstreamId:
+    """A record's id at the provider: any text at all, slashes and line breaks too."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(UpstreamId, "upstream_id")
+
+app_name = "syncs"
+urlpatterns = [
+    path("connections/", connections.connections, name="connections"),
+    path("connections/new/", connect.connect, name="connect"),
+    path("connections/new/<slug:provider_key>/", connect.connect_provider, name="connect_provider"),
+    path("connections/new/<slug:provider_key>/sign-in/", redirects.oauth_begin, name="oauth_begin"),
+    path("connections/callback/<slug:provider_key>/", redirects.oauth_callback, name="oauth_callback"),
+    path("connections/start/<str:token>/", redirects.oauth_start, name="oauth_start"),
+    path("connections/oauth-apps/new/<slug:provider_key>/", oauth_apps.oauth_app_create, name="oauth_app_create"),
+    path("connections/oauth-apps/<uuid:pk>/", oauth_apps.oauth_app_edit, name="oauth_app_edit"),
+    path("connections/oauth-apps/<uuid:pk>/delete/", oauth_apps.oauth_app_delete, name="oauth_app_delete"),
+    path("connections/<uuid:pk>/", connections.connection, name="connection"),
+    path("connections/<uuid:pk>/test/", connections.connection_test, name="connection_test"),
+    path("connections/<uuid:pk>/rename/", connections.connection_rename, name="connection_rename"),
+    path("connections/<uuid:pk>/reconnect/", connections.connection_reconnect, name="connection_reconnect"),
+    path("connections/<uuid:pk>/sign-in/", redirects.oauth_again, name="oauth_again"),
+    path("connections/<uuid:pk>/delete/", connections.connection_delete, name="connection_delete"),
+    path("connections/<uuid:pk>/fields/<str:collection_id>/", connections.collection_fields, name="collection_fields"),
+    path("syncs/", syncs.sync_list, name="list"),
+    path("syncs/new/", wizard.create, name="create"),
+    path("syncs/new/<uuid:credential_id>/", wizard.create_pick, name="create_pick"),
+    path("syncs/new/<uuid:credential_id>/sizes/", wizard.create_sizes, name="create_sizes"),
+    path("syncs/new/<uuid:credential_id>/start/", wizard.create_start, name="create_start"),
+    path("syncs/<uuid:pk>/", syncs.sync_detail, name="detail"),
+    path("syncs/<uuid:pk>/edit/", syncs.sync_edit, name="edit"),
+    path("syncs/<uuid:pk>/delete/", syncs.sync_delete, name="delete"),
+    path("syncs/<uuid:pk>/pause/", sync_actions.sync_pause, name="pause"),
+    path("syncs/<uuid:pk>/resume/", sync_actions.sync_resume, name="resume"),
+    path("syncs/<uuid:pk>/look/", sync_actions.sync_look, name="look"),
+    path("syncs/<uuid:pk>/read-again/", sync_actions.sync_read_again, name="read_again"),
+    path("syncs/<uuid:pk>/collections/<int:row>/deletes/", sync_actions.decide_deletes, name="decide_deletes"),
+    path("records/", records.record_list, name="records"),
+    path("records/<uuid:sync_id>/<str:collection_id>/<upstream_id:upstream_id>/", records.record, name="record"),
+]
