@@ -1,0 +1,97 @@
+"""Drain a sync's log into NATS from one cursor, in order, under a lease; the stream judges, not the worker.
+
+1. plan      what to send where, read from the tables
+2. connect   the process's shared connection of this consumer
+3. meet      the stream: another one than last time, or one that fell back, begins a new run by itself
+4. held      records set aside that the stream could take by now
+5. pump      read and render a batch while the one before commits; move the cursor only after the stream confirmed;
+             fenced.py or basic.py publish, as the stream allows
+
+Coroutines run on the loop's thread, everything that touches the database on the task's own (job.py, through `orm`).
+Invariants 6, 7 and 9 of DESIGN.md; ADR 0004 tells why.
+"""
+
+import asyncio
+import time
+from enum import Enum
+
+from consumers import basic, fenced, jetstream, streams
+from consumers import job as jobs
+from consumers.job import HELD_A_DRAIN, Batch, Job, StreamReset
+from consumers.models import ConsumerCursor
+from sequin_console.common.leases import LeaseLost
+from sequin_console.common.runner import Orm
+
+
+class Outcome(Enum):
+    DONE = "caught up"
+    MORE = "more to do"
+    STOPPED = "paused or removed meanwhile"
+    LOST = "another worker took over"
+
+
+async def drain(cursor: ConsumerCursor, orm: Orm, *, late_at: float) -> tuple[Outcome, int]:
+    """Deliver until the log's end or until `late_at` (time.monotonic); how it ended, and how many were confirmed.
+
+    Raises LinkError for what is wrong with the consumer's NATS.
+    """
+    job = await orm(jobs.plan, cursor)
+    if job is None:
+        return Outcome.STOPPED, 0
+    try:
+        await connect(job, orm)
+        await try_held(job, orm)
+        outcome = await pump(job, orm, late_at=late_at)
+    except LeaseLost:
+        outcome = Outcome.LOST
+    except StreamReset:
+        outcome = Outcome.MORE
+    return outcome, job.delivered
+
+
+async def connect(job: Job, orm: Orm) -> None:
+    """Steps 2 and 3: a connection, and the stream as it is now."""
+    working = job.consumer.working_inbox
+    inboxes = (working,) if working and not job.settings.inbox else ()
+    job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings, inboxes=inboxes)
+    if not job.link.inbox and inboxes:  # rights have changed: look again
+        await jetstream.drop_link(str(job.consumer.pk))
+        job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings)
+    job.stream = await streams.find(job.link, job.filter, known_name=job.consumer.stream_name)
+    await orm(jobs.meet, job)
+
+
+async def pump(job: Job, orm: Orm, *, late_at: float) -> Outcome:
+    """Step 5. The next batch is read and rendered while the one before is on its way."""
+    publish = fenced.publish if job.stream.is_atomic else basic.publish
+    batch: Batch | None = await orm(jobs.read_batch, job, job.cursor.acked_seq)
+    while batch is not None and batch.reached > job.cursor.acked_seq:
+        sending = asyncio.ensure_future(publish(job, batch, orm))
+        try:
+            following = None if batch.is_last else await orm(jobs.read_batch, job, batch.reached)
+            result = await sending
+        finally:
+            sending.cancel()
+        if result.again:
+            following = None
+        else:
+            await orm(jobs.move_cursor, job, batch, result)
+        if time.monotonic() >= late_at:
+            return Outcome.MORE
+        batch = following or await orm(jobs.read_batch, job, job.cursor.acked_seq)
+    return Outcome.STOPPED if batch is None else Outcome.DONE
+
+
+async def try_held(job: Job, orm: Orm) -> None:
+    """Step 4: send what was set aside and fits by now. A record that changed since comes by the log's own order."""
+    due = [
+        row for row in job.held.values() if 0 < row.limit_bytes < job.most_bytes and row.size_bytes <= job.most_bytes
+    ]
+    if not due:
+        return
+    batch = await orm(jobs.read_held, job, due[:HELD_A_DRAIN])
+    if batch.messages:
+        publish = fenced.publish if job.stream.is_atomic else basic.publish
+        result = await publish(job, batch, orm)
+        if not result.again:
+            await orm(jobs.move_cursor, job, batch, result)

@@ -1,0 +1,59 @@
+"""Fenced delivery: atomic batches that the stream stores only if nobody wrote under our filter since our last one.
+
+So a batch is stored whole or not at all, a worker that was overtaken stores nothing, and an unknown outcome is settled by
+reading the stream: its newest message carries our cursor (`Sequin-Seq`). Needs nats-server 2.12 and `allow_atomic`.
+"""
+
+from consumers import job as jobs
+from consumers import publishing, streams
+from consumers.connection import Conflict, NoAnswer
+from consumers.job import Batch, Job, Published, StreamReset
+from consumers.publishing import WrongLast
+from sequin_console.common.runner import Orm
+
+MOST_CLASHES = 5
+
+
+async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
+    """Store a batch, or find out what became of it. Raises LeaseLost, StreamReset, LinkError."""
+    if not batch.messages:
+        return Published(job.cursor.stream_seq, 0)
+    try:
+        seq = await publishing.publish_batch(
+            job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.cursor.stream_seq
+        )
+    except (WrongLast, NoAnswer):
+        return await settle(job, orm)
+    return Published(seq, len(batch.messages))
+
+
+async def settle(job: Job, orm: Orm) -> Published:
+    """Learn from the stream how far we are; the caller then reads the log again from there.
+
+    1. read the newest message under our filter
+    2. is this still the stream we know? A new one begins a new run
+    3. ours, of this run, and the end of an atomic batch: all up to its `Sequin-Seq` is stored
+    4. somebody else's: say so, and go on from there
+    5. confirm the lease, after reading and before anything is sent again (invariant 7)
+    """
+    cursor = job.cursor
+    last = await streams.last_message(job.link, job.stream.name, job.filter)
+    if jobs.is_reset(cursor, await streams.info(job.link, job.stream.name)):
+        raise StreamReset
+    acked, is_ours = cursor.acked_seq, last is not None and last.consumer == str(cursor.consumer_id)
+    if last is not None and is_ours and last.run == cursor.run and last.ends_batch:
+        acked = max(acked, last.record_seq)
+    await orm(jobs.confirm_lease, cursor, acked_seq=acked, stream_seq=last.seq if last is not None else 0)
+    job.clashes += 1
+    if last is not None and not is_ours and cursor.delivered:
+        await orm(
+            jobs.warn,
+            job.consumer,
+            f"Somebody else published to {last.subject} (message {last.seq:,}). Only this consumer should write there.",
+        )
+    if job.clashes > MOST_CLASHES:
+        raise Conflict(
+            f"The stream refused {job.clashes} batches in a row: somebody else keeps writing under {job.filter}.",
+            "Find who publishes there, or give this consumer a subject prefix of its own.",
+        )
+    return Published(cursor.stream_seq, 0, again=True)

@@ -1,0 +1,424 @@
+"""The only module that imports nats: connect, ask and be answered, one inbox a connection, no reconnecting.
+
+A `Link` is one connection without automatic reconnect: nats-py's reconnect buffer was seen to write a stale version over
+an acknowledged newer one (DESIGN.md, invariant 7), so a lost connection is a lost window and says so. Frames are written
+by hand (`_send_command`): nats-py's publish checks every header by regular expression, and ours are made by us. nats-py
+is pinned to 2.16 for that; tests/integration/test_jetstream.py holds it to it.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from consumers import credentials
+from consumers.connection import (
+    INBOXES,
+    CannotConnect,
+    CannotResolve,
+    Denied,
+    LinkError,
+    LinkLost,
+    NatsSettings,
+    NoAnswer,
+    NobodyListens,
+    SignInRefused,
+    TlsFailed,
+    join_host,
+    split_host,
+    tls_context,
+)
+
+CONNECT_S, ANSWER_S, INFO_S, CLOSE_S = 6.0, 5.0, 3.0, 1.0
+IDLE_S = 300.0
+_VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"\s]+)", re.IGNORECASE)
+
+Answer = Msg | LinkError
+
+
+class _Client(Client):
+    """nats-py's client, told to insist on TLS: by itself it speaks in clear when a server does not ask for TLS."""
+
+    insists_on_tls = False
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if self.insists_on_tls and initial_connection:
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
+
+
+class Link:
+    """One connection to NATS, with its own inbox. Use from the event-loop thread only."""
+
+    def __init__(self, settings: NatsSettings) -> None:
+        self.settings, self.host = settings, ""
+        self.used_at = time.monotonic()
+        self.inbox = ""  # the inbox prefix that works; empty while none does
+        self.denied_inboxes: list[str] = []
+        self.denied_publishes: list[str] = []
+        self.errors: list[str] = []
+        self._client = _Client()
+        self._client.insists_on_tls = settings.tls
+        self._waiting: dict[str, tuple[str, Callable[[Answer], None]]] = {}
+        self._next_no = 0
+        self._box = ""
+
+    # --- Life -------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._client.is_connected
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the server said of itself: version, max_payload, jetstream, cluster …"""
+        return dict(self._client._server_info)
+
+    @property
+    def max_payload(self) -> int:
+        return self._client.max_payload
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        version = self._client.connected_server_version
+        return version.major, version.minor, version.patch
+
+    def jetstream(self) -> Any:
+        """nats-py's JetStream context on this connection, for the viewer's ordered reader."""
+        return self._client.jetstream(prefix=self.settings.api)
+
+    async def close(self) -> None:
+        """Close without waiting long: after a failed TLS handshake nats-py would wait for ever."""
+        try:
+            await asyncio.wait_for(self._client.close(), CLOSE_S)
+        except TimeoutError:
+            await self._on_closed()
+
+    async def _opened(self, host: str, port: int, *, handshake_first: bool) -> None:
+        settings = self.settings
+        await self._client.connect(
+            f"nats://{join_host(host, port)}",
+            name=settings.name,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_S,  # type: ignore[arg-type]
+            ping_interval=20,
+            error_cb=self._on_error,
+            closed_cb=self._on_closed,
+            tls=tls_context(settings) if settings.tls or settings.ca_pem else None,
+            tls_hostname=host if settings.tls or settings.ca_pem else None,
+            tls_handshake_first=handshake_first,
+            user=settings.user or None,
+            password=settings.password if settings.user else None,
+            token=settings.token or None,
+            user_jwt_cb=(lambda: bytearray(settings.jwt.encode())) if settings.jwt else None,
+            signature_cb=self._signature if settings.jwt else None,
+            pending_size=8 * 1024 * 1024,
+            flush_timeout=CONNECT_S,
+        )
+        self.host = join_host(host, port)
+
+    def _signature(self, nonce: str) -> bytes:
+        return credentials.sign(self.settings.nkey_seed, nonce.encode()) if self.settings.nkey_seed else b""
+
+    async def _open_inbox(self, candidates: tuple[str, ...]) -> None:
+        """Subscribe the first inbox prefix the server allows; refusals come before the flush returns."""
+        for prefix in candidates:
+            box = f"{prefix}.{uuid4().hex}"
+            subscription = await self._client.subscribe(f"{box}.*", cb=self._on_answer, pending_bytes_limit=-1)
+            await self._client.flush(CONNECT_S)  # type: ignore[arg-type]
+            if not any(denied.startswith(prefix.lower()) for denied in self.denied_inboxes):
+                self.inbox, self._box = prefix, box
+                return
+            await subscription.unsubscribe()
+
+    # --- Sending ----------------------------------------------------------------------------------------------------
+
+    def expect(self, subject: str, on_answer: Callable[[Answer], None]) -> str:
+        """A reply subject; what comes to it, or the failure, goes to `on_answer`, once."""
+        if not self._box:
+            raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
+        self._next_no += 1
+        token = str(self._next_no)
+        self._waiting[token] = (subject, on_answer)
+        return f"{self._box}.{token}"
+
+    def forget(self, reply: str) -> None:
+        self._waiting.pop(reply.rsplit(".", 1)[-1], None)
+
+    async def send(self, subject: str, payload: bytes, *, headers: bytes = b"", reply: str = "") -> None:
+        """Put one message on its way; `headers` are ready lines. Call `flush` after the last."""
+        if not self._client.is_connected:
+            raise LinkLost("The connection to NATS was lost.", "Nothing to do: we connect and send again.")
+        where = f"{subject} {reply} " if reply else f"{subject} "
+        if headers:
+            head = b"NATS/1.0\r\n" + headers + b"\r\n"
+            frame = f"HPUB {where}{len(head)} {len(head) + len(payload)}\r\n".encode() + head + payload + b"\r\n"
+        else:
+            frame = f"PUB {where}{len(payload)}\r\n".encode() + payload + b"\r\n"
+        await self._client._send_command(frame)
+
+    async def flush(self) -> None:
+        """Hand what was sent to the socket."""
+        await self._client._flush_pending()
+
+    async def round_trip(self) -> None:
+        """Wait until the server has read all we sent; its refusals have arrived by then."""
+        try:
+            await self._client.flush(CONNECT_S)  # type: ignore[arg-type]
+        except nats.errors.Error:
+            raise LinkLost("The connection to NATS was lost.", "Try again in a moment.") from None
+
+    async def request(
+        self, subject: str, payload: bytes = b"", *, headers: bytes = b"", wait_s: float = ANSWER_S
+    ) -> bytes:
+        """Send and return the answer's payload.
+
+        Raises Denied, NobodyListens, LinkLost, or NoAnswer: then what was sent may or may not have been taken.
+        """
+        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        reply = self.expect(subject, lambda answer: _settle(answered, answer))
+        self.used_at = time.monotonic()
+        try:
+            await self.send(subject, payload, headers=headers, reply=reply)
+            await self.flush()
+            return await asyncio.wait_for(answered, wait_s)
+        except TimeoutError:
+            raise NoAnswer(
+                f"NATS did not answer within {wait_s:g} seconds.",
+                "Check that NATS runs. Nothing is lost: we try again.",
+            ) from None
+        finally:
+            self.forget(reply)
+
+    # --- What comes back --------------------------------------------------------------------------------------------
+
+    async def _on_answer(self, msg: Msg) -> None:
+        waiting = self._waiting.pop(msg.subject.rsplit(".", 1)[-1], None)
+        if waiting is None:
+            return
+        subject, on_answer = waiting
+        if not msg.data and msg.headers and msg.headers.get("Status") == "503":
+            on_answer(nobody_listens(subject))
+        else:
+            on_answer(msg)
+
+    async def _on_error(self, error: Exception) -> None:
+        """Permission violations arrive beside the message they are about; others end the connection."""
+        found = _VIOLATION.search(str(error))
+        if found is None:
+            self.errors.append(f"{type(error).__name__}: {error}")
+            return
+        action, subject = found.group(1).lower(), found.group(2)
+        if action == "subscription":
+            self.denied_inboxes.append(subject.lower())
+            return
+        self.denied_publishes.append(subject)
+        for token, (waited, on_answer) in list(self._waiting.items()):
+            if waited.lower() == subject.lower():
+                self._waiting.pop(token, None)
+                on_answer(Denied("publish to", waited))
+
+    async def _on_closed(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for _, on_answer in waiting.values():
+            on_answer(LinkLost("The connection to NATS was lost.", "Nothing to do: we connect and send again."))
+
+    def _inbox_candidates(self) -> tuple[str, ...]:
+        return (self.settings.inbox,) if self.settings.inbox else INBOXES
+
+
+def _settle(future: "asyncio.Future[bytes]", answer: Answer) -> None:
+    if future.done():
+        return
+    if isinstance(answer, LinkError):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer.data)
+
+
+def nobody_listens(subject: str) -> NobodyListens:
+    if subject.startswith("$JS."):
+        return NobodyListens("JetStream is not enabled for this account.", "Enable JetStream for the account in NATS.")
+    return NobodyListens(f"No stream takes messages for {subject}.", "Create the stream, then run the checks again.")
+
+
+# --- Opening -------------------------------------------------------------------------------------------------------
+
+
+async def open_link(settings: NatsSettings, *, inboxes: tuple[str, ...] = ()) -> Link:
+    """Connect to the first host that lets us in. Raises the first host's LinkError when none does.
+
+    A user who may subscribe no inbox still gets a Link, with `inbox` empty: preflight explains what then fails.
+    """
+    first: LinkError | None = None
+    for host in settings.hosts:
+        try:
+            return await _open_one(settings, *split_host(host), inboxes=inboxes)
+        except LinkError as error:
+            first = first or error
+    raise first or CannotConnect("No NATS host is set.", "Enter a host name.")
+
+
+async def _open_one(settings: NatsSettings, host: str, port: int, *, inboxes: tuple[str, ...]) -> Link:
+    addresses = await resolve(host, port)
+    server = await greet(host, port, addresses)
+    link = Link(settings)
+    try:
+        await asyncio.wait_for(link._opened(host, port, handshake_first=settings.tls and not server), 2 * CONNECT_S)
+        await link._open_inbox(inboxes or link._inbox_candidates())
+    except LinkError:
+        await link.close()
+        raise
+    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+        await link.close()
+        raise _explained(error, link, host, port, server) from None
+    return link
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host name. Raises CannotResolve."""
+    try:
+        found = await asyncio.wait_for(
+            asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM), CONNECT_S
+        )
+    except (OSError, UnicodeError, TimeoutError):
+        raise CannotResolve(f"The host name {host} is not known.", "Check the spelling of the host.") from None
+    return sorted({str(address[4][0]) for address in found})
+
+
+async def greet(host: str, port: int, addresses: list[str]) -> dict[str, Any]:
+    """What the server says of itself before sign-in; empty when it waits for TLS first. Raises CannotConnect.
+
+    A look of our own before nats-py connects, for nats-py tells a refused port, a silent one and a wrong one alike.
+    """
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
+    except TimeoutError:
+        raise CannotConnect(
+            f"{host} port {port} did not answer within {CONNECT_S:g} seconds.",
+            "Check the port and that no firewall lies between.",
+        ) from None
+    except OSError:
+        raise CannotConnect(
+            f"{host} refused a connection on port {port}.", "Check the port, and that the NATS server runs."
+        ) from None
+    try:
+        line = await asyncio.wait_for(reader.readline(), INFO_S)
+    except (TimeoutError, OSError, ValueError):
+        return {}
+    finally:
+        writer.close()
+    if not line.startswith(b"INFO "):
+        raise CannotConnect(
+            f"What answers at {host} port {port} is not a NATS server.", "NATS clients use port 4222 by default."
+        )
+    return dict(json.loads(line[5:]))
+
+
+def _explained(error: Exception, link: Link, host: str, port: int, server: dict[str, Any]) -> LinkError:
+    """A failed connection by cause: TLS, sign-in, time-out, anything else."""
+    text = " ".join([str(error), *link.errors])
+    if link.settings.tls and server and not (server.get("tls_required") or server.get("tls_available")):
+        return TlsFailed(f"{host} does not offer TLS on port {port}.", "Switch TLS off here, or on in the server.")
+    if isinstance(error, ssl.SSLError) or "SSL" in text or "certificate" in text.lower():
+        return _tls_explained(text, host)
+    if re.search(r"auth|expired|revoked|nkey|user", text, re.IGNORECASE):
+        expired = re.search(r"expired", text, re.IGNORECASE)
+        return SignInRefused(
+            "NATS says that these credentials have expired." if expired else "NATS refused these credentials.",
+            "Enter credentials that this server knows; a JWT's account must be known to it, too.",
+        )
+    if server.get("tls_required") and not link.settings.tls:
+        return TlsFailed(f"{host} wants TLS.", "Switch TLS on, and paste its certificate authority if it is your own.")
+    if server.get("tls_verify") and not link.settings.client_cert_pem:
+        return TlsFailed(f"{host} wants a client certificate.", "Paste a client certificate and its key.")
+    if isinstance(error, TimeoutError):
+        return NoAnswer(f"{host} took the connection but did not finish signing us in.", "Try again in a moment.")
+    if link.settings.tls:
+        return TlsFailed(f"{host} closed the connection during TLS.", "Check the client certificate, if one is needed.")
+    return CannotConnect(f"{host} closed the connection.", "Look into the NATS server's log.")
+
+
+def _tls_explained(text: str, host: str) -> TlsFailed:
+    lower = text.lower()
+    if "hostname mismatch" in lower or "ip address mismatch" in lower:
+        return TlsFailed(f"The server's certificate is not made for {host}.", "Use the name in the certificate.")
+    if "certificate required" in lower or "bad certificate" in lower or "unknown ca" in lower:
+        return TlsFailed(f"{host} wants a client certificate it trusts.", "Paste a client certificate and its key.")
+    if "expired" in lower:
+        return TlsFailed("The server's certificate has expired.", "Renew the certificate on the NATS server.")
+    if "verify failed" in lower:
+        return TlsFailed(
+            f"The certificate of {host} is not from an authority we trust.",
+            "Paste your certificate authority (PEM), and switch TLS on.",
+        )
+    return TlsFailed(f"TLS with {host} failed.", "Check that the port speaks TLS, and the certificates.")
+
+
+# --- Sharing -------------------------------------------------------------------------------------------------------
+
+_links: dict[tuple[int, str], Link] = {}
+_opening: dict[tuple[int, str], asyncio.Lock] = {}
+
+
+async def shared_link(key: str, settings: NatsSettings, *, inboxes: tuple[str, ...] = ()) -> Link:
+    """This process's connection of one consumer; opened anew when lost, or when any of its settings has changed."""
+    place = (id(asyncio.get_running_loop()), key)
+    async with _opening.setdefault(place, asyncio.Lock()):
+        link = _links.get(place)
+        if link is None or not link.is_open or link.settings != settings:
+            if link is not None:
+                await link.close()
+            link = _links[place] = await open_link(settings, inboxes=inboxes)
+        link.used_at = time.monotonic()
+    await _close_idle(place[0])
+    return link
+
+
+async def drop_link(key: str) -> None:
+    """Close a consumer's shared connection, so that nothing of it is still under way."""
+    link = _links.pop((id(asyncio.get_running_loop()), key), None)
+    if link is not None:
+        await link.close()
+
+
+async def _close_idle(loop_id: int) -> None:
+    since = time.monotonic() - IDLE_S
+    for place, link in list(_links.items()):
+        if place[0] == loop_id and link.used_at < since:
+            del _links[place]
+            await link.close()
+
+
+async def embedded_status(url: str) -> str:
+    """`ok` when the server at this URL answers a JetStream request; else what is wrong, in a sentence. For /readyz."""
+    parts = urlsplit(url)
+    settings = NatsSettings(
+        (join_host(parts.hostname or "127.0.0.1", parts.port or 4222),),
+        user=parts.username or "",
+        password=parts.password or "",
+        name="sequin-console readyz",
+    )
+    try:
+        link = await open_link(settings)
+    except LinkError as error:
+        return error.message
+    try:
+        answer = json.loads(await link.request("$JS.API.INFO"))
+        return "ok" if "error" not in answer else str(answer["error"].get("description", "JetStream is not ready"))
+    except LinkError as error:
+        return error.message
+    finally:
+        await link.close()

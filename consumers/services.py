@@ -1,0 +1,395 @@
+"""Everything that changes a consumer: made, changed, paused, resumed, replayed, checked, removed, drained."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from consumers import delivery, health, inputs, jetstream, places, removal, scheduling, streams
+from consumers.connection import LinkError
+from consumers.delivery import Outcome
+from consumers.models import ConsumerCursor, NatsConsumer
+from consumers.preflight import Check, Preflight
+from consumers.states import ConsumerState, DeliverPolicy, Messages
+from sequin_console.common import audit, changes, heartbeats, runner
+from sequin_console.common.problems import Problem, field_problem
+from sequin_console.common.troubled import NO_TROUBLE
+from syncs import log as record_log
+
+log = structlog.get_logger(__name__)
+PREFLIGHT_S = 45.0
+_FIELDS = {"resolve": "nats.host", "connect": "nats.host", "tls": "nats.tls"}
+
+
+# --- Made and changed ----------------------------------------------------------------------------------------------
+
+
+def create_consumer(data: Mapping[str, Any], *, by: Any) -> NatsConsumer:
+    """Make a consumer and start it. Whether NATS lets us in is tried first; a missing stream or right is only reported.
+
+    data  as in inputs.py. Raises Problem naming the field.
+    """
+    values = inputs.columns(data, None, now=timezone.now())
+    sync_id = _sync_id(data)
+    places.check_free_name(values["name"])
+    places.check_no_overlap(values, sync_id)
+    preflight = _try_to_connect(values, sync_id)
+    consumer = NatsConsumer(**values, sync_id=sync_id, **_learnt(preflight))
+    with transaction.atomic():
+        consumer.save(force_insert=True)
+        _make_cursors(consumer)
+        audit.record(by, "consumer.created", consumer, _told(consumer))
+    changes.announce(consumer.topic, "consumers")
+    _queue(consumer)
+    return consumer
+
+
+def update_consumer(consumer: NatsConsumer, data: Mapping[str, Any], *, by: Any) -> NatsConsumer:
+    """Change what `data` names; the rest stays. A new place or a wider choice begins a new run. Raises Problem."""
+    if consumer.state == ConsumerState.REMOVING:
+        raise Problem("This consumer is being removed.", kind="conflict", status=409)
+    if "sync_id" in data and _sync_id(data) != consumer.sync_id:
+        raise field_problem("sync_id", "A consumer stays with its sync.", next_step="Make another consumer for it.")
+    before = _told(consumer)
+    values = inputs.columns(data, consumer, now=timezone.now())
+    places.check_free_name(values["name"], but=consumer)
+    places.check_no_overlap(values, consumer.sync_id, but=consumer)
+    learnt: dict[str, Any] = {}
+    if inputs.settings_of(values) != inputs.settings_of(_columns_of(consumer)):
+        learnt = _learnt(_try_to_connect(values, consumer.sync_id))
+    starts_over = places.starts_over(consumer, values)
+    for name, value in {**values, **learnt}.items():
+        setattr(consumer, name, value)
+    with transaction.atomic():
+        consumer.save(update_fields=[*values, *learnt, "updated_at"])
+        if starts_over:
+            for cursor in consumer.cursors.all():
+                removal.restart(cursor)
+        audit.record(by, "consumer.changed", consumer, _difference(before, _told(consumer)))
+    NatsConsumer.objects.filter(pk=consumer.pk, state=ConsumerState.ERROR).update(retry_at=None)
+    changes.announce(consumer.topic, "consumers")
+    _queue(consumer)
+    return consumer
+
+
+def pause(consumer: NatsConsumer, *, by: Any) -> None:
+    """Stop delivering; the log keeps everything. Harmless when paused already."""
+    running = [ConsumerState.ACTIVE, ConsumerState.ERROR]
+    _change_state(consumer, running, ConsumerState.PAUSED, by, "consumer.paused")
+
+
+def resume(consumer: NatsConsumer, *, by: Any) -> None:
+    """Go on where delivery stopped. Harmless when running already; one in trouble is tried at once."""
+    fresh = {"retry_at": None, "check_due_at": None, **NO_TROUBLE}
+    paused = [ConsumerState.PAUSED, ConsumerState.ERROR]
+    _change_state(consumer, paused, ConsumerState.ACTIVE, by, "consumer.resumed", **fresh)
+    _queue(consumer)
+
+
+def replay(consumer: NatsConsumer, *, by: Any, sync_id: UUID | None = None) -> int:
+    """Send everything again from where this consumer began, as a new run, so that a purged stream fills again.
+
+    Returns how many syncs are sent again. Raises Problem while the consumer is being removed.
+    """
+    if consumer.state == ConsumerState.REMOVING:
+        raise Problem("This consumer is being removed.", kind="conflict", status=409)
+    with transaction.atomic():
+        cursors = consumer.cursors.select_for_update().filter(**({"sync_id": sync_id} if sync_id else {}))
+        done = [removal.restart(cursor) for cursor in cursors]
+        NatsConsumer.objects.filter(pk=consumer.pk).update(retry_at=None, warning="", warned_at=None)
+        audit.record(by, "consumer.replayed", consumer, {"sync_id": str(sync_id) if sync_id else "all"})
+    changes.announce(consumer.topic, "consumers")
+    _queue(consumer)
+    return len(done)
+
+
+def remove(consumer: NatsConsumer, messages: str = Messages.LEAVE, *, by: Any) -> None:
+    """Remove a consumer; its messages are left, marked as deleted, or purged first. Again with `leave` ends the waiting."""
+    if messages not in Messages.values:
+        raise field_problem("messages", "Choose leave, tombstones or purge.")
+    with transaction.atomic():
+        audit.record(by, "consumer.removed", consumer, {"messages": messages})
+        removal.begin(consumer, messages)
+    changes.announce(consumer.topic, "consumers")
+    if messages != Messages.LEAVE:
+        transaction.on_commit(lambda: _quietly(lambda: scheduling.enqueue_due(timezone.now())))
+
+
+def dismiss_warning(consumer: NatsConsumer, *, by: Any) -> None:
+    """A person has read it."""
+    NatsConsumer.objects.filter(pk=consumer.pk).update(warning="", warned_at=None)
+    changes.announce(consumer.topic)
+
+
+# --- Checks and the stream -----------------------------------------------------------------------------------------
+
+
+def preflight_of(consumer: NatsConsumer) -> Preflight:
+    """The checks of a stored consumer, to be streamed; hand it to `store_preflight` when it has run."""
+    return Preflight(
+        consumer.nats_settings(), consumer.subject_prefix, sync_id=consumer.sync_id, facts=consumer.jwt_facts
+    )
+
+
+def preflight_of_data(data: Mapping[str, Any], consumer: NatsConsumer | None = None) -> Preflight:
+    """The checks of a form not saved yet. Raises Problem when its fields are wrong by themselves."""
+    named = {"name": "preflight", **data}
+    values = inputs.columns(named, consumer, now=timezone.now())
+    sync_id = _sync_id(data) if consumer is None else consumer.sync_id
+    return Preflight(inputs.settings_of(values), values["subject_prefix"], sync_id=sync_id, facts=values["jwt_facts"])
+
+
+def store_preflight(consumer: NatsConsumer, preflight: Preflight) -> None:
+    """Keep what a preflight found; pages and /v1 show it until the next."""
+    values = _learnt(preflight)
+    NatsConsumer.objects.filter(pk=consumer.pk).update(**values)
+    for name, value in values.items():
+        setattr(consumer, name, value)
+    changes.announce(consumer.topic, "consumers")
+
+
+def run_preflight(consumer: NatsConsumer) -> list[dict[str, Any]]:
+    """All checks now; stored and returned in order."""
+    preflight = preflight_of(consumer)
+    _run(preflight)
+    store_preflight(consumer, preflight)
+    return consumer.checks
+
+
+def run_preflight_of_data(data: Mapping[str, Any], consumer: NatsConsumer | None = None) -> list[dict[str, Any]]:
+    """The same for a form not saved yet; nothing is stored."""
+    return [check.as_dict() for check in _run(preflight_of_data(data, consumer)).checks]
+
+
+def create_stream(
+    consumer: NatsConsumer, *, by: Any, name: str = streams.DEFAULT_STREAM, replicas: int = 1
+) -> list[dict[str, Any]]:
+    """Create the stream with the recommended settings, then run the checks. Raises Problem with NATS's own reason."""
+    _on_link(consumer, lambda link: streams.create(link, name, consumer.subject_prefix, replicas=replicas))
+    return _after_stream_change(consumer, by, "consumer.stream_created", name)
+
+
+def allow_atomic(consumer: NatsConsumer, *, by: Any) -> list[dict[str, Any]]:
+    """Switch atomic batches on for the consumer's stream, then run the checks. Raises Problem."""
+    if not consumer.stream_name:
+        raise Problem("The stream is not known yet.", next_step="Run the checks first.", kind="conflict", status=409)
+    _on_link(consumer, lambda link: streams.allow_atomic(link, consumer.stream_name))
+    return _after_stream_change(consumer, by, "consumer.stream_changed", consumer.stream_name)
+
+
+def check_consumers(consumer_ids: Iterable[str]) -> None:
+    """The repeated checks: certificates, rights and streams change under us. Also ends removals."""
+    for consumer in NatsConsumer.objects.filter(pk__in=list(consumer_ids)).exclude(state=ConsumerState.PAUSED):
+        if consumer.state == ConsumerState.REMOVING:
+            removal.finish(consumer)
+            continue
+        preflight = preflight_of(consumer)
+        _run(preflight)
+        store_preflight(consumer, preflight)
+        _heed(consumer, preflight)
+        heartbeats.beat("consumers")
+    health.prune_samples()
+
+
+def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
+    """What a repeated check leads to: a stream made anew or with new limits is drained, though nothing is new."""
+    stream, now = preflight.stream, timezone.now()
+    if stream is None or not all(check.ok for check in preflight.checks):
+        return
+    if consumer.state == ConsumerState.ERROR:
+        NatsConsumer.objects.filter(pk=consumer.pk, state=ConsumerState.ERROR).update(retry_at=None)
+    most = min(limit for limit in (preflight.max_payload, stream.max_message_bytes or preflight.max_payload) if limit)
+    healed = consumer.held.filter(limit_bytes__gt=0, limit_bytes__lt=most, size_bytes__lte=most)
+    due = set(healed.values_list("sync_id", flat=True))
+    stale = [c.pk for c in consumer.cursors.all() if c.sync_id in due or delivery.jobs.is_reset(c, stream)]
+    scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now)
+
+
+# --- Draining ------------------------------------------------------------------------------------------------------
+
+
+def note_taken(cursor_ids: Sequence[int]) -> None:
+    """A worker has taken these up: what is appended from now on may queue them again."""
+    ConsumerCursor.objects.filter(pk__in=cursor_ids).update(queued_until=None)
+
+
+def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
+    """Deliver from all of these side by side; what each came to: (Outcome, messages) or the exception.
+
+    One consumer's trouble holds back that consumer alone (invariant 9).
+    """
+    by_pk = {cursor.pk: cursor for cursor in cursors}
+    late_at = time.monotonic() + budget_s
+
+    async def work(pk: int, orm: runner.Orm) -> tuple[Outcome, int]:
+        return await delivery.drain(by_pk[pk], orm, late_at=late_at)
+
+    results = runner.run_side_by_side(work, by_pk, timeout_s=1.5 * budget_s, tick=lambda: heartbeats.beat("consumers"))
+    for pk, result in results.items():
+        if isinstance(result, Exception) and not isinstance(result, LinkError | TimeoutError):
+            log.error("drain failed", cursor=pk, exc_info=result)
+    _note_results(by_pk, results)
+    return results
+
+
+def queue_rest(cursor_ids: Sequence[int]) -> int:
+    """Queue again what still lags, because the budget ended before the log did."""
+    now = timezone.now()
+    return scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
+
+
+def _note_results(by_pk: Mapping[int, ConsumerCursor], results: Mapping[int, Any]) -> None:
+    consumers = {c.pk: c for c in NatsConsumer.objects.filter(pk__in={c.consumer_id for c in by_pk.values()})}
+    for consumer in consumers.values():
+        own = [results[pk] for pk, cursor in by_pk.items() if cursor.consumer_id == consumer.pk and pk in results]
+        failures = [result for result in own if isinstance(result, Exception)]
+        confirmed = sum(result[1] for result in own if not isinstance(result, Exception))
+        if failures:
+            health.note_trouble(consumer, failures[0])
+        elif any(result[0] in (Outcome.DONE, Outcome.MORE) for result in own):
+            health.note_success(consumer)
+        if confirmed:
+            health.sample(consumer.pk, confirmed)
+        if consumer.state == ConsumerState.REMOVING and not failures:
+            removal.finish(consumer)
+
+
+# --- Small parts ---------------------------------------------------------------------------------------------------
+
+
+def _try_to_connect(values: Mapping[str, Any], sync_id: UUID | None) -> Preflight:
+    """Run the checks before anything is stored. Raises Problem when NATS cannot be reached or does not let us in."""
+    settings = inputs.settings_of(values)
+    preflight = _run(Preflight(settings, values["subject_prefix"], sync_id=sync_id, facts=values["jwt_facts"]))
+    failed = preflight.failed
+    if failed is not None and failed.key in {"resolve", "connect", "tls", "authenticate"}:
+        field = _FIELDS.get(failed.key, f"nats.{settings.credential_field}")
+        kind = "credentials" if failed.key == "authenticate" else "broker"
+        raise field_problem(field, failed.detail, next_step=failed.remedy, kind=kind)
+    return preflight
+
+
+def _run(preflight: Preflight) -> Preflight:
+    async def work(_orm: runner.Orm) -> None:
+        async for _check in preflight.run():
+            pass
+
+    try:
+        runner.run(work, timeout_s=PREFLIGHT_S)
+    except TimeoutError:
+        preflight.checks.append(Check("connect", "failed", "The checks took too long.", "Try again in a moment."))
+    return preflight
+
+
+def _learnt(preflight: Preflight) -> dict[str, Any]:
+    """What a preflight found, as columns."""
+    values: dict[str, Any] = {
+        "checks": [check.as_dict() for check in preflight.checks],
+        "checked_at": timezone.now(),
+        "check_due_at": timezone.now() + scheduling.CHECK_EVERY,
+    }
+    if preflight.inbox:
+        values["working_inbox"] = preflight.inbox
+    if preflight.stream is not None:
+        values |= {"stream_name": preflight.stream.name, "promise": preflight.promise}
+    return values
+
+
+def _make_cursors(consumer: NatsConsumer) -> None:
+    """A cursor for each sync there is now; a `new` consumer begins at the end of their logs."""
+    scheduling.make_missing_cursors()
+    if consumer.deliver_policy == DeliverPolicy.NEW:
+        for cursor in consumer.cursors.all():
+            head = record_log.head(cursor.sync_id)
+            ConsumerCursor.objects.filter(pk=cursor.pk).update(acked_seq=head, start_seq=head)
+
+
+def _sync_id(data: Mapping[str, Any]) -> UUID | None:
+    """The sync a consumer is to be bound to. Raises Problem when there is no such sync."""
+    given = data.get("sync_id") or getattr(data.get("sync"), "pk", None)
+    if not given:
+        return None
+    try:
+        sync_id = given if isinstance(given, UUID) else UUID(str(given))
+    except ValueError:
+        sync_id = None
+    if sync_id is None or not scheduling.sync_exists(sync_id):
+        raise field_problem("sync_id", "There is no such sync.", next_step="Leave it out to deliver all syncs.")
+    return sync_id
+
+
+def _change_state(
+    consumer: NatsConsumer, old: list[ConsumerState], new: ConsumerState, by: Any, action: str, **values: Any
+) -> None:
+    """Compare-and-set. Raises Problem when the consumer is being removed."""
+    with transaction.atomic():
+        won = NatsConsumer.objects.filter(pk=consumer.pk, state__in=old).update(state=new, **values)
+        if won:
+            audit.record(by, action, consumer)
+    consumer.refresh_from_db()
+    if not won and consumer.state == ConsumerState.REMOVING:
+        raise Problem("This consumer is being removed.", kind="conflict", status=409)
+    changes.announce(consumer.topic, "consumers")
+
+
+def _on_link(consumer: NatsConsumer, act: Callable[[jetstream.Link], Any]) -> Any:
+    async def work(_orm: runner.Orm) -> Any:
+        link = await jetstream.open_link(consumer.nats_settings())
+        try:
+            return await act(link)
+        finally:
+            await link.close()
+
+    try:
+        return runner.run(work, timeout_s=PREFLIGHT_S)
+    except LinkError as error:
+        raise Problem(error.message, kind=error.kind, next_step=error.next_step, status=409) from None
+    except TimeoutError:
+        raise Problem("NATS did not answer in time.", kind="broker", next_step="Try again.", status=409) from None
+
+
+def _after_stream_change(consumer: NatsConsumer, by: Any, action: str, stream: str) -> list[dict[str, Any]]:
+    audit.record(by, action, consumer, {"stream": stream})
+    checks = run_preflight(consumer)
+    NatsConsumer.objects.filter(pk=consumer.pk).update(retry_at=None)
+    _queue(consumer)
+    return checks
+
+
+def _queue(consumer: NatsConsumer) -> None:
+    def now() -> None:
+        moment = timezone.now()
+        scheduling.queue(scheduling.lagging(moment).filter(consumer=consumer), moment)
+
+    transaction.on_commit(lambda: _quietly(now))
+
+
+def _quietly(queue: Callable[[], Any]) -> None:
+    """Queueing only saves a second: the scheduler finds the same work from the tables."""
+    try:
+        queue()
+    except Exception:
+        log.exception("queueing failed; the scheduler will find the work")
+
+
+def _columns_of(consumer: NatsConsumer) -> dict[str, Any]:
+    names = ("hosts", "tls", "ca_pem", "secrets", "inbox_prefix", "jetstream_domain")
+    return {name: getattr(consumer, name) for name in names}
+
+
+def _told(consumer: NatsConsumer) -> dict[str, Any]:
+    """What the activity log is told: no secret, only which kinds are set."""
+    names = ("name", "subject_prefix", "deliver_policy", "collection_ids", "hosts", "tls", "inbox_prefix")
+    told = {name: getattr(consumer, name) for name in names}
+    return told | {
+        "sync": str(consumer.sync_id) if consumer.sync_id else "all",
+        "signs_in_by": [name for name in consumer.secret_names if not name.startswith("client_")],
+    }
+
+
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: [before[name], value] for name, value in after.items() if before[name] != value}
