@@ -1,0 +1,209 @@
+"""Stripe's reader against the sandbox, over HTTP."""
+
+import json
+import urllib.request
+
+import msgspec
+import pytest
+
+from sandbox.process import running
+from syncs.providers.kit.errors import CredentialsRefused, PermissionMissing, RateLimited, UpstreamFailed
+from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS
+from tests.integration.provider_bench import stripe
+
+CUSTOMER, SUBSCRIPTION, INVOICE = "stripe:customer", "stripe:subscription", "stripe:invoice"
+SERVED = [
+    each.id for each in COLLECTIONS if each.shown and each.id not in ("stripe:account", "stripe:event")
+]  # what the sandbox has
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A demo account that nobody changes."""
+    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    with running(tmp_path) as sandbox:
+        yield sandbox
+
+
+def create(sandbox, name: str, **fields) -> str:
+    return sandbox.control("POST", f"records/stripe/{name}", [fields])["ids"][0]
+
+
+def change(sandbox, name: str, record: str, **fields) -> None:
+    sandbox.control("PATCH", f"records/stripe/{name}/{record}", fields)
+
+
+def delete(sandbox, name: str, record: str) -> None:
+    sandbox.control("DELETE", f"records/stripe/{name}/{record}")
+
+
+def one_by_one(sandbox, path: str, upstream_id: str) -> bytes:
+    """The object as the sandbox serves it alone, less white space."""
+    headers = {"Authorization": "Bearer rk_test_sandbox_demo", "Stripe-Version": "2026-10-28.endive"}
+    request = urllib.request.Request(f"{sandbox.stripe}{path}/{upstream_id}", headers=headers)
+    with urllib.request.urlopen(request) as response:
+        return msgspec.json.format(response.read(), indent=-1)
+
+
+async def test_check_tells_account_and_mode(planted):
+    async with stripe(planted) as bench:
+        account = await bench.reader.check()
+        assert account.id.startswith("acct_")
+        assert account.live is False
+
+
+async def test_at_least_27_collections_are_read(planted):
+    assert len(SERVED) >= 27
+    async with stripe(planted) as bench:
+        for collection_id in SERVED:
+            records = await bench.backfill(collection_id)
+            assert records, collection_id
+            assert await bench.reader.fields(bench.collections[collection_id])
+            await bench.reader.probe(bench.collections[collection_id])
+            for record in records.values():
+                assert json.loads(record.data)["id"] == record.upstream_id
+                assert b'"has_more":true' not in record.data
+
+
+@pytest.mark.parametrize("collection_id", [CUSTOMER, "stripe:charge", "stripe:product", "stripe:payout"])
+async def test_backfill_gives_the_bytes_of_the_single_object(planted, collection_id):
+    async with stripe(planted) as bench:
+        records = await bench.data(collection_id)
+        for upstream_id in list(records)[:25]:
+            assert records[upstream_id] == one_by_one(planted, BY_ID[collection_id].path, upstream_id)
+
+
+@pytest.mark.parametrize("collection_id", [SUBSCRIPTION, INVOICE])
+async def test_list_and_single_read_give_the_same_bytes(planted, collection_id):
+    async with stripe(planted) as bench:
+        records = await bench.data(collection_id)
+        ids = list(records)[:30]
+        for record in await bench.reader.read(bench.collections[collection_id], ids):
+            assert record.data == records[record.upstream_id]
+
+
+async def test_backfill_goes_on_from_any_page(planted):
+    async with stripe(planted) as bench:
+        collection, cursor, seen, done = bench.collections[CUSTOMER], None, set(), False
+        while not done:
+            walk = bench.reader.backfill(collection, cursor)
+            page = await anext(walk)
+            await walk.aclose()
+            assert not seen & {record.upstream_id for record in page.records}
+            seen |= {record.upstream_id for record in page.records}
+            cursor, done = page.cursor, page.done
+        assert len(seen) == 260
+
+
+async def test_changes_bring_create_update_and_delete(sandbox):
+    async with stripe(sandbox) as bench:
+        wanted = (CUSTOMER, "stripe:coupon")
+        cursor = await bench.start(*wanted)
+        customer = create(sandbox, "customers", name="Zoë 😀")
+        records, cursor = await bench.look(cursor, *wanted)
+        assert "Zoë 😀" in json.loads(records[customer].data)["name"]
+        change(sandbox, "customers", customer, name="Changed")
+        records, cursor = await bench.look(cursor, *wanted)
+        assert json.loads(records[customer].data)["name"] == "Changed"
+        records, cursor = await bench.look(cursor, *wanted)
+        assert records == {}
+        delete(sandbox, "customers", customer)
+        records, cursor = await bench.look(cursor, *wanted)
+        assert records[customer].deleted
+        assert records[customer].data is None
+
+
+async def test_events_that_show_late_and_out_of_order_are_not_missed(sandbox):
+    import asyncio
+
+    async with stripe(sandbox) as bench:
+        cursor = await bench.start(CUSTOMER)
+        sandbox.control("POST", "settings", {"events_delay_s": 1.0, "events_out_of_order": True})
+        made = {create(sandbox, "customers", name=f"N{number}") for number in range(5)}
+        seen: set[str] = set()
+        deadline = asyncio.get_running_loop().time() + 15
+        while not made <= seen and asyncio.get_running_loop().time() < deadline:
+            records, cursor = await bench.look(cursor, CUSTOMER)
+            seen |= set(records)
+            await asyncio.sleep(0.2)
+        assert made <= seen
+
+
+async def test_a_wrong_clock_upstream_carries_the_cursor_over_nothing(sandbox):
+    create(sandbox, "customers", name="Before")
+    async with stripe(sandbox) as bench:
+        cursor = await bench.start(CUSTOMER)
+        sandbox.control("POST", "faults", {"provider": "stripe", "kind": "clock_skew", "seconds": 7_200})
+        _, cursor = await bench.look(cursor, CUSTOMER)
+        sandbox.control("DELETE", "faults")
+        new = create(sandbox, "customers", name="After")
+        records, _ = await bench.look(cursor, CUSTOMER)
+        assert new in records
+
+
+async def test_sweep_sees_every_id(planted):
+    async with stripe(planted) as bench:
+        pages = bench.reader.sweep(bench.collections["stripe:charge"], None)
+        assert len({each async for page in pages for each in page.ids}) == 400
+
+
+async def test_a_place_deleted_meanwhile_does_not_stop_the_backfill(sandbox):
+    sandbox.control("POST", "records/stripe/customers?count=250", {})
+    async with stripe(sandbox) as bench:
+        walk = bench.reader.backfill(bench.collections[CUSTOMER], None)
+        page = await anext(walk)
+        await walk.aclose()
+        delete(sandbox, "customers", page.cursor["after"])
+        rest = await bench.backfill(CUSTOMER, page.cursor)
+        assert len({record.upstream_id for record in page.records} | set(rest)) == 250
+
+
+@pytest.mark.parametrize("kind", ["server_error", "unavailable", "drop", "truncated", "malformed", "lock_timeout"])
+async def test_transient_faults_are_survived(planted, kind):
+    async with stripe(planted) as bench:
+        planted.control("POST", "faults", {"provider": "stripe", "kind": kind, "times": 2})
+        assert len(await bench.backfill(CUSTOMER)) == 260
+        planted.control("DELETE", "faults")
+
+
+async def test_rate_limits_are_sat_out_or_told(planted):
+    async with stripe(planted) as bench:
+        planted.control("POST", "faults", {"provider": "stripe", "kind": "rate_limit", "times": 1})
+        assert len(await bench.backfill(CUSTOMER)) == 260
+        planted.control("POST", "faults", {"provider": "stripe", "kind": "rate_limit", "retry_after": 30, "times": 1})
+        with pytest.raises(RateLimited) as caught:
+            await bench.backfill(CUSTOMER)
+        assert caught.value.retry_after_s == 30
+
+
+async def test_lasting_trouble_is_raised_in_a_sentence(planted):
+    async with stripe(planted) as bench:
+        planted.control("POST", "faults", {"provider": "stripe", "kind": "unavailable"})
+        with pytest.raises(UpstreamFailed):
+            await bench.backfill(CUSTOMER)
+        planted.control("DELETE", "faults")
+
+
+async def test_a_missing_permission_names_itself(sandbox):
+    key = sandbox.control("POST", "keys", {"permissions": ["customers", "events"]})["secret"]
+    async with stripe(sandbox, key) as bench:
+        await bench.reader.check()
+        await bench.reader.probe(bench.collections[CUSTOMER])
+        with pytest.raises(PermissionMissing) as caught:
+            await bench.reader.probe(bench.collections["stripe:charge"])
+        assert "rak_charge_read" in caught.value.message
+
+
+async def test_a_dropped_or_expired_key_is_told(sandbox):
+    key = sandbox.control("POST", "keys", {})["secret"]
+    async with stripe(sandbox, key) as bench:
+        await bench.reader.check()
+        sandbox.control("POST", "revoke", {"provider": "stripe", "secret": key})
+        with pytest.raises(CredentialsRefused) as caught:
+            await bench.reader.check()
+        assert key not in caught.value.detail + caught.value.message

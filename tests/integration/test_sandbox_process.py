@@ -1,0 +1,77 @@
+"""The sandbox as a process: what outlives a restart, who may speak to it, its control API and pages."""
+
+import httpx
+import pytest
+
+from sandbox.process import running
+
+
+def test_records_keys_and_grants_outlive_a_kill(tmp_path):
+    with running(tmp_path) as sandbox:
+        grant = sandbox.control("POST", "grants", {"provider": "salesforce"})
+        secret = sandbox.control("POST", "keys", {"provider": "stripe", "mode": "live"})["secret"]
+        record = sandbox.control("POST", "records/salesforce/Account", {"Name": "Stays"})["id"]
+        sandbox.control("POST", "settings", {"token_ttl_s": 55})
+        sandbox.kill()
+    with running(tmp_path) as sandbox:
+        headers = {"Authorization": f"Bearer {grant['access_token']}"}
+        soql = {"q": f"SELECT Name FROM Account WHERE Id = '{record}'"}
+        found = httpx.get(f"{sandbox.salesforce}/services/data/v67.0/query", params=soql, headers=headers)
+        assert found.json()["records"][0]["Name"] == "Stays"
+        assert httpx.get(f"{sandbox.stripe}/v1/customers", auth=(secret, "")).status_code == 200
+        assert sandbox.control("GET", "settings")["token_ttl_s"] == 55
+
+
+def test_churn_changes_both_providers_in_order(tmp_path):
+    with running(tmp_path, seed="demo") as sandbox:
+        done = sandbox.control("POST", "churn", {"now": 120})["changed"]
+        assert {item["provider"] for item in done} == {"salesforce", "stripe"}
+        assert {item["what"] for item in done} == {"create", "update", "delete"}
+        versions = sandbox.control("GET", "versions/salesforce/Contact")["versions"]
+        by_record: dict[str, list[int]] = {}
+        for version in versions:
+            by_record.setdefault(version["id"], []).append(version["version"])
+        assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in by_record.values())
+
+
+def test_reset_begins_anew(tmp_path):
+    with running(tmp_path) as sandbox:
+        sandbox.control("POST", "records/stripe/customers?count=30")
+        assert sandbox.control("GET", "state")["counts"]["stripe"]["test/customers"] == 30
+        sandbox.control("POST", "reset")
+        assert "test/customers" not in sandbox.control("GET", "state")["counts"]["stripe"]
+        assert httpx.get(f"{sandbox.stripe}/v1/customers", auth=("rk_test_sandbox_demo", "")).status_code == 200
+
+
+def test_values_given_to_the_control_api_stay_byte_true(tmp_path):
+    body = b'{"Name": "x", "Exact_Total__c": 12345678901234567890.1230, "Amount__c": 1e2}'
+    with running(tmp_path) as sandbox:
+        url = f"{sandbox.url}/_control/records/salesforce/Invoice__c"
+        record = httpx.post(url, content=body).json()["id"]
+        text = httpx.get(f"{url}/{record}").text
+        assert '"Exact_Total__c":12345678901234567890.1230' in text
+        assert '"Amount__c":1e2' in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Host": "evil.example"}, 421), ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+     ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Referer": "http://127.0.0.1:1/x"}, 403), ({}, 200)],
+)  # fmt: skip
+def test_only_our_own_pages_may_change_something(tmp_path, headers, status):
+    with running(tmp_path) as sandbox:
+        assert httpx.post(f"{sandbox.url}/_control/churn", json={}, headers=headers).status_code == status
+
+
+def test_mistakes_are_told_in_a_sentence(tmp_path):
+    with running(tmp_path) as sandbox:
+        for path, body in (
+            ("faults", {"provider": "nobody", "kind": "slow"}),
+            ("faults", {"provider": "stripe", "kind": "gremlins"}),
+            ("settings", {"no_such": 1}),
+            ("settings", {"token_ttl_s": "long"}),
+            ("records/salesforce/Nope", {}),
+            ("records/salesforce/Account", {"Nope": 1}),
+        ):
+            with pytest.raises(RuntimeError, match="400"):
+                sandbox.control("POST", path, body)

@@ -1,0 +1,175 @@
+"""The client: paced, renewed, retried, limited; and silent about secrets."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from syncs.providers.kit.catalogue import Quota
+from syncs.providers.kit.client import Answer, Client, make_http, retry_after, with_params
+from syncs.providers.kit.errors import CredentialsRefused, RateLimited, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.mask import excerpt
+from tests.unit.providers.fakes import BASE, NOW, SECRET, Source, Time, answer, client_for, script
+
+
+async def test_answer_carries_body_date_and_read_number():
+    client = client_for(script([answer({"a": 1}), answer({"a": 2})]))
+    first, second = await client.get("/x"), await client.get("/x")
+    assert first.body == b'{"a":1}'
+    assert first.moment().isoformat() == "2026-11-23T09:00:00+00:00"
+    assert (first.read_no, second.read_no) == (1, 2)
+    assert client.server_now() == first.date
+
+
+async def test_parameters_are_added_to_a_query_that_is_there():
+    upstream = script([answer({})])
+    await client_for(upstream).get("/v1/items?subscription=sub_1", {"limit": 100, "created[gte]": 5})
+    assert dict(upstream.asked[0].url.params) == {"subscription": "sub_1", "limit": "100", "created[gte]": "5"}
+
+
+def test_next_page_url_keeps_its_query():
+    assert with_params("https://a/b?c=d%2Fe", None) == "https://a/b?c=d%2Fe"
+
+
+async def test_refused_token_is_renewed_once_and_the_request_repeated():
+    upstream = script([answer({}, 401), answer({"ok": True})])
+    assert (await client_for(upstream).get("/x")).body == b'{"ok":true}'
+    assert [request.headers["authorization"][-1] for request in upstream.asked] == ["0", "1"]
+
+
+async def test_token_refused_after_renewal_is_raised():
+    with pytest.raises(CredentialsRefused):
+        await client_for(script([answer({}, 401), answer({}, 401)]), source=Source(renewals=5)).get("/x")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer({}, 500),
+        answer(b"<html>maintenance</html>", 503),
+        answer(b'{"records":[{"Id":'),
+        answer(b"<html>"),
+        httpx.ConnectError("no"),
+        httpx.ReadError("cut"),
+        TimeoutError(),
+    ],
+)
+async def test_transient_fault_is_tried_again_with_growing_waits(fault):
+    time = Time()
+    client = client_for(script([fault, fault, answer({"ok": 1})]), time=time)
+    assert (await client.get("/x")).body == b'{"ok":1}'
+    assert time.slept == [0.5, 1.0]
+
+
+async def test_three_failures_are_enough():
+    with pytest.raises(UpstreamFailed) as caught:
+        await client_for(script([answer({"why": "x"}, 502)] * 3)).get("/x")
+    assert caught.value.detail.startswith("502 ")
+    assert caught.value.next_step
+
+
+async def test_long_rate_limit_is_raised_and_pauses_all_requests():
+    upstream = script([answer({}, 429, Retry_After="60"), answer({})])
+    time = Time()
+    client = client_for(upstream, time=time)
+    with pytest.raises(RateLimited) as caught:
+        await client.get("/x")
+    assert caught.value.retry_after_s == 60
+    with pytest.raises(RateLimited) as caught:
+        await client.get("/y")
+    assert 0 < caught.value.retry_after_s <= 60
+    assert len(upstream.asked) == 1
+    time.now += 60
+    await client.get("/y")
+
+
+async def test_short_rate_limit_is_sat_out():
+    time = Time()
+    client = client_for(script([answer({}, 429, Retry_After="2"), answer({"ok": 1})]), time=time)
+    assert (await client.get("/x")).status == 200
+    assert sum(time.slept) >= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("Mon, 23 Nov 2026 09:01:00 GMT", 60.0),
+        ("Mon, 23 Nov 2026 08:00:00 GMT", 0.0),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_by_the_providers_clock(text, seconds):
+    from syncs.providers.kit.times import parse_http_date
+
+    assert retry_after(Answer(429, httpx.Headers({"Retry-After": text}), b"", 1, parse_http_date(NOW))) == seconds
+
+
+async def test_token_does_not_go_to_another_host():
+    upstream = script([])
+    client = client_for(upstream)
+    for url in ("https://evil.test/x", f"{BASE}.evil.test/x", f"{BASE}@evil.test/x"):
+        with pytest.raises(UnexpectedShape):
+            await client.get(url)
+    assert upstream.asked == []
+
+
+async def test_no_more_requests_at_once_than_allowed():
+    running, most = 0, 0
+
+    async def upstream(request):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return answer({})
+
+    client = client_for(upstream, concurrency=3)
+    await asyncio.gather(*(client.get("/x") for _ in range(12)))
+    assert most == 3
+
+
+async def test_secrets_stay_out_of_errors():
+    body = {"error": f"Invalid API Key provided: {SECRET}-0", "access_token": "abcdefgh12345"}
+    with pytest.raises(CredentialsRefused) as caught:
+        await client_for(script([answer(body, 401)] * 2)).get("/x")
+    told = caught.value.detail + str(caught.value) + repr(caught.value)
+    assert "0123456789" not in told
+    assert "abcdefgh12345" not in told
+    assert "0123456789" not in repr(await Source().access())
+
+
+def test_excerpt_is_short_and_masked():
+    text = excerpt(
+        b'{"refresh_token":"5Aep861abcdefgh","id":"sk_live_abcdefgh1234","x":"00D000000000001!AQEA.xyz"}' + b"y" * 9000
+    )
+    assert len(text) <= 500
+    for secret in ("5Aep861", "abcdefgh1234", "AQEA"):
+        assert secret not in text
+
+
+async def test_quota_is_reported():
+    told = []
+    client = client_for(script([answer({})]), read_quota=lambda headers: Quota(1, 2), on_quota=told.append)
+    await client.get("/x")
+    assert told == [Quota(1, 2)]
+
+
+async def test_redirects_and_cookies_are_not_followed():
+    async with make_http() as http:
+        assert http.follow_redirects is False
+        assert http.trust_env is False
+        request = httpx.Request("GET", BASE)
+        http.cookies.extract_cookies(httpx.Response(200, headers={"Set-Cookie": "a=b"}, request=request))
+        assert not list(http.cookies.jar)
+
+
+async def test_redirect_is_an_error_of_its_own():
+    with pytest.raises(UnexpectedShape):
+        await client_for(script([answer({}, 302, Location="https://elsewhere.test")])).get("/x")
+
+
+def test_client_shows_no_secret():
+    assert SECRET not in repr(Client(httpx.AsyncClient(), Source(), draw_read_no=lambda: 1))

@@ -1,0 +1,255 @@
+"""Stripe, without a network of its own: keys, catalogue, events as hints, nested lists, refusals."""
+
+import json
+
+import httpx
+import msgspec
+import pytest
+
+from syncs.providers.kit.client import Answer
+from syncs.providers.kit.errors import (
+    CollectionGone,
+    CredentialsRefused,
+    CursorLost,
+    PermissionMissing,
+    RateLimited,
+    UpstreamFailed,
+)
+from syncs.providers.stripe import PROVIDER, STRIPE_VERSION, key_mode, request_headers
+from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS, EVENTS_FEED
+from syncs.providers.stripe.errors import ObjectGone, PlaceGone, classify
+from syncs.providers.stripe.events import OVERLAP_S, Event, hints, named_objects
+from tests.unit.providers.fakes import answer, client_for
+
+NOW = 1795424400  # Mon, 23 Nov 2026 09:00:00 GMT
+BY_COLLECTION = {each.id: each for each in COLLECTIONS}
+
+
+def event(kind: str, obj: dict, at: int = NOW - 10, number: int = 1) -> dict:
+    return {"id": f"evt_{number}", "object": "event", "type": kind, "created": at, "data": {"object": obj}}
+
+
+def parsed(*given: dict):
+    raws = [msgspec.Raw(json.dumps(each).encode()) for each in given]
+    return [(msgspec.json.decode(item, type=Event), item, 7) for item in raws]
+
+
+def listed(items: list, more: bool = False) -> httpx.Response:
+    return answer(json.dumps({"object": "list", "data": items, "has_more": more, "url": "/"}, indent=2).encode())
+
+
+async def walk(pages) -> list:
+    return [page async for page in pages]
+
+
+def test_at_least_27_collections_and_no_id_twice():
+    assert len(BY_COLLECTION) == len(COLLECTIONS) >= 27
+    assert BY_COLLECTION["stripe:subscription"].params == (("status", "all"),)
+
+
+def test_every_request_says_version_key_and_account():
+    headers = request_headers({"secret_key": "rk_test_1"}, {"account": "acct_1"})
+    assert headers == {
+        "Authorization": "Bearer rk_test_1",
+        "Stripe-Version": STRIPE_VERSION,
+        "Stripe-Account": "acct_1",
+    }
+    assert "Stripe-Account" not in request_headers({"secret": "rk_test_1"}, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"secret": "rk_live_abc"}, []),
+        ({"secret_key": "sk_test_abc"}, []),
+        ({"secret": "rkcs_test_abc"}, []),
+        ({"secret": "pk_live_abc"}, ["secret"]),
+        ({"secret": "whatever"}, ["secret"]),
+        ({}, ["secret"]),
+        ({"secret": "rk_live_abc", "test": "true"}, ["test"]),
+        ({"secret": "rk_test_abc", "test": "true"}, []),
+        ({"secret": "rk_test_abc", "account": "cus_1"}, ["account"]),
+    ],
+)
+def test_keys_are_looked_at_before_stripe_is_asked(values, wrong):
+    assert list(PROVIDER.kind("stripe_key").problems(values)) == wrong
+
+
+def test_mode_is_told_by_the_key():
+    assert (key_mode("rk_live_x"), key_mode("sk_test_x"), key_mode("pk_test_x")) == ("live", "test", "")
+
+
+def test_an_event_names_its_object_its_owner_and_its_relatives():
+    assert named_objects(parsed(event("customer.updated", {"id": "cus_1", "object": "customer"}))[0][0]) == [
+        ("customer", "cus_1")
+    ]
+    card = event("customer.source.updated", {"id": "card_1", "object": "card", "customer": "cus_1"})
+    assert ("customer", "cus_1") in named_objects(parsed(card)[0][0])
+    refund = event("charge.refund.updated", {"id": "re_1", "object": "refund", "charge": "ch_1"})
+    assert named_objects(parsed(refund)[0][0]) == [("refund", "re_1"), ("charge", "ch_1")]
+    balance = event("balance.available", {"object": "balance"})
+    assert named_objects(parsed(balance)[0][0]) == []
+
+
+def test_hints_name_each_object_once_and_leave_out_seen_and_previews():
+    found = parsed(
+        event("customer.updated", {"id": "cus_1", "object": "customer"}, NOW - 1, 3),
+        event("customer.created", {"id": "cus_1", "object": "customer"}, NOW - 5, 2),
+        event("customer.updated", {"id": "cus_2", "object": "customer"}, NOW - 6, 1),
+        event("invoice.upcoming", {"id": "upcoming_in_1", "object": "invoice"}, NOW, 4),
+        event("charge.succeeded", {"id": "ch_1", "object": "charge"}, NOW, 5),
+    )
+    told = hints(found, [BY_ID["stripe:customer"], BY_ID["stripe:invoice"]], frozenset({"evt_1"}))
+    assert [(resource.id, each, times.first, times.last) for (resource, each), times in told.changed.items()] == [
+        ("stripe:customer", "cus_1", NOW - 5, NOW - 1)
+    ]
+
+
+def upstream_of(events: list[dict], objects: dict[str, httpx.Response]):
+    def upstream(request):
+        upstream.asked.append(request)
+        if request.url.path == "/v1/events":
+            return listed(events)
+        return objects[request.url.path]
+
+    upstream.asked = []
+    return upstream
+
+
+async def changes(upstream, *collections: str, cursor: dict):
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    return await walk(reader.changes(EVENTS_FEED, [BY_COLLECTION[each] for each in collections], cursor))
+
+
+async def test_objects_are_read_again_and_deletions_told():
+    upstream = upstream_of(
+        [
+            event("customer.updated", {"id": "cus_1", "object": "customer"}, number=1),
+            event("customer.deleted", {"id": "cus_2", "object": "customer"}, number=2),
+            event("coupon.deleted", {"id": "SUMMER", "object": "coupon"}, number=3),
+            event("customer.subscription.deleted", {"id": "sub_1", "object": "subscription"}, number=4),
+        ],
+        {
+            "/v1/customers/cus_1": answer(b'{\n  "id": "cus_1",\n  "balance": 9007199254740993,\n  "rate": 1.10\n}'),
+            "/v1/customers/cus_2": answer({"id": "cus_2", "object": "customer", "deleted": True}),
+            "/v1/coupons/SUMMER": answer({"error": {"code": "resource_missing"}}, 404),
+            "/v1/subscriptions/sub_1": answer({"id": "sub_1", "status": "canceled"}),
+        },
+    )
+    wanted = ("stripe:customer", "stripe:coupon", "stripe:subscription")
+    pages = await changes(upstream, *wanted, cursor={"t": NOW - 60, "seen": []})
+    records = {record.upstream_id: record for page in pages for record in page.records}
+    assert records["cus_1"].data == b'{"id":"cus_1","balance":9007199254740993,"rate":1.10}'
+    assert [(each, records[each].deleted, records[each].data) for each in ("cus_2", "SUMMER")] == [
+        ("cus_2", True, None),
+        ("SUMMER", True, None),
+    ]
+    assert not records["sub_1"].deleted
+    assert all(record.read_no for record in records.values())
+    last = pages[-1]
+    assert last.done
+    assert last.cursor["t"] == NOW - 10
+    assert set(last.cursor["seen"]) == {"evt_1", "evt_2", "evt_3", "evt_4"}
+    assert int(dict(upstream.asked[0].url.params)["created[gte]"]) == NOW - 60 - OVERLAP_S
+
+
+async def test_seen_events_are_not_read_again_and_the_cursor_stays():
+    told = [event("customer.updated", {"id": "cus_1", "object": "customer"})]
+    cursor = {"t": NOW - 10, "seen": ["evt_1"], "settled": False}
+    pages = await changes(upstream_of(told, {}), "stripe:customer", cursor=cursor)
+    assert [page.records for page in pages] == [[]]
+    assert pages[-1].cursor["t"] == NOW - 10
+
+
+async def test_events_gone_from_stripe_lose_the_cursor():
+    with pytest.raises(CursorLost):
+        await changes(upstream_of([], {}), "stripe:customer", cursor={"t": NOW - 31 * 86400, "seen": []})
+
+
+async def test_a_forbidden_collection_is_named():
+    refusal = answer({"error": {"message": "lacks rak_customer_read on account 'acct_9'"}}, 403)
+    told = [event("customer.updated", {"id": "cus_1", "object": "customer"})]
+    with pytest.raises(PermissionMissing) as caught:
+        await changes(upstream_of(told, {"/v1/customers/cus_1": refusal}), "stripe:customer", cursor={"t": NOW - 60})
+    assert caught.value.collection_id == "stripe:customer"
+    assert "rak_customer_read" in caught.value.message
+
+
+async def test_nested_lists_arrive_whole():
+    def upstream(request):
+        if request.url.path == "/v1/subscriptions":
+            nested = {"object": "list", "data": [{"id": "si_1"}], "has_more": True}
+            nested["url"] = "/v1/subscription_items?subscription=sub_1"
+            return listed([{"id": "sub_1", "object": "subscription", "items": nested, "last": 1}])
+        assert request.url.params["subscription"] == "sub_1"
+        after = request.url.params.get("starting_after")
+        return listed([{"id": "si_2"}], False) if after else listed([{"id": "si_1"}], True)
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    (page,) = await walk(reader.backfill(BY_COLLECTION["stripe:subscription"], None))
+    assert page.records[0].data == (
+        b'{"id":"sub_1","object":"subscription","items":{"object":"list","data":[{"id":"si_1"},{"id":"si_2"}],'
+        b'"has_more":false,"url":"/v1/subscription_items?subscription=sub_1"},"last":1}'
+    )
+
+
+async def test_backfill_goes_on_after_its_place_was_deleted():
+    def upstream(request):
+        params = dict(request.url.params)
+        if params.get("starting_after") == "cus_2":
+            return answer({"error": {"code": "resource_missing", "param": "starting_after"}}, 400)
+        if params.get("created[lte]") == "200":
+            return listed([{"id": "cus_1", "created": 100}])
+        return listed([{"id": "cus_3", "created": 300}, {"id": "cus_2", "created": 200}], True)
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    pages = await walk(reader.backfill(BY_COLLECTION["stripe:customer"], None))
+    assert [record.upstream_id for page in pages for record in page.records] == ["cus_3", "cus_2", "cus_1"]
+    assert pages[0].cursor == {"after": "cus_2", "created": 200}
+    assert pages[-1].done
+
+
+async def test_an_object_without_id_is_set_aside_and_its_page_goes_on():
+    reader = PROVIDER.reader(client_for(lambda request: listed([{"object": "customer"}, {"id": "cus_1"}]), PROVIDER))
+    (page,) = await walk(reader.backfill(BY_COLLECTION["stripe:customer"], None))
+    assert [record.upstream_id for record in page.records] == ["cus_1"]
+    assert len(page.skipped) == 1
+
+
+async def test_check_reads_the_account_from_a_refusal():
+    def upstream(request):
+        if request.url.path == "/v1/account":
+            return answer({"error": {"message": "… rak_accounts_kyc_basic_read … on account 'acct_9'"}}, 403)
+        return listed([])
+
+    account = await PROVIDER.reader(client_for(upstream, PROVIDER)).check()
+    assert (account.id, account.live) == ("acct_9", False)
+
+
+def refusal(status: int, **said: str) -> Answer:
+    return Answer(status, httpx.Headers(), json.dumps({"error": said}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal(401, message="Invalid API Key provided: rk_…"), CredentialsRefused),
+        (refusal(401, code="api_key_expired"), CredentialsRefused),
+        (refusal(403, message="needs rak_charge_read"), PermissionMissing),
+        (refusal(403, code="account_invalid"), CredentialsRefused),
+        (refusal(403, message="Only Stripe Connect platforms can work with other accounts."), CollectionGone),
+        (refusal(404, code="resource_missing"), ObjectGone),
+        (refusal(404, message="Unrecognized request URL (GET: /v1/issuing/cards)."), CollectionGone),
+        (refusal(400, code="resource_missing", param="starting_after"), PlaceGone),
+        (refusal(429, code="rate_limit"), RateLimited),
+        (refusal(400, code="rate_limit"), RateLimited),
+        (refusal(429, code="lock_timeout"), UpstreamFailed),
+        (refusal(409), UpstreamFailed),
+        (refusal(500), UpstreamFailed),
+    ],
+)
+def test_refusals_are_told_apart_with_a_next_step(answer, kind):
+    error = classify(answer)
+    assert type(error) is kind
+    assert error.message.endswith(".")
+    assert error.next_step
