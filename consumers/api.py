@@ -13,7 +13,7 @@ from consumers.models import NatsConsumer
 from consumers.queries import ConsumerRow
 from consumers.schemas import ConsumerOut
 from sequin_console.common import rest
-from sequin_console.common.rest import actor, get_or_404
+from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
 
 consumers = Router()
 
@@ -57,20 +57,19 @@ def update_consumer(request: HttpRequest, consumer_id: UUID, body: schemas.Consu
     return _out(consumer_id)
 
 
-@consumers.delete("/{uuid:consumer_id}", response={202: schemas.Removing}, summary="Delete a NATS consumer")
+@consumers.delete("/{uuid:consumer_id}", response={202: Removing}, summary="Delete a NATS consumer")
 def delete_consumer(
     request: HttpRequest,
     consumer_id: UUID,
-    query: Query[schemas.MessagesQuery],
-    body: schemas.MessagesIn | None = Body(None),
-) -> schemas.Removing:
+    query: Query[MessagesQuery],
+    body: MessagesIn | None = Body(None),
+) -> Removing:
     """Delete a consumer. `messages`, in the query or the body, says what becomes of what it sent.
 
     It answers at once; with `tombstones` and `purge` the consumer is gone when the stream has confirmed them.
     """
-    messages = (body and body.messages) or query.messages or "leave"
-    services.remove(_editable(request, consumer_id), messages, by=actor(request))
-    return schemas.Removing(id=consumer_id)
+    services.remove(_editable(request, consumer_id), chosen_messages(body, query), by=actor(request))
+    return Removing(id=consumer_id)
 
 
 @consumers.post("/{uuid:consumer_id}/pause", response=ConsumerOut, summary="Pause a NATS consumer")
@@ -94,24 +93,24 @@ def replay_consumer(request: HttpRequest, consumer_id: UUID, body: schemas.Repla
     return _out(consumer_id)
 
 
-@consumers.post("/{uuid:consumer_id}/preflight", response=schemas.CheckList, summary="Run the checks")
-def run_preflight(request: HttpRequest, consumer_id: UUID) -> schemas.CheckList:
+@consumers.post("/{uuid:consumer_id}/preflight", response=schemas.NatsCheckList, summary="Run the checks")
+def run_preflight(request: HttpRequest, consumer_id: UUID) -> schemas.NatsCheckList:
     """Try everything delivery needs, in order, each with its cause and remedy. The stream is not changed."""
     consumer = _editable(request, consumer_id)
-    return schemas.CheckList.of(consumer, services.run_preflight(consumer))
+    return schemas.NatsCheckList.of(consumer, services.run_preflight(consumer))
 
 
-@consumers.post("/{uuid:consumer_id}/create-stream", response=schemas.CheckList, summary="Create the stream")
+@consumers.post("/{uuid:consumer_id}/create-stream", response=schemas.NatsCheckList, summary="Create the stream")
 def create_stream(
     request: HttpRequest, consumer_id: UUID, body: schemas.StreamIn | None = Body(None)
-) -> schemas.CheckList:
+) -> schemas.NatsCheckList:
     """Create the stream with the recommended settings, then run the checks.
 
     One message per subject, discard old, no maximum age, atomic batches allowed.
     """
     consumer, chosen = _editable(request, consumer_id), body or schemas.StreamIn()
     checks = services.create_stream(consumer, by=actor(request), name=chosen.name, replicas=chosen.replicas)
-    return schemas.CheckList.of(consumer, checks)
+    return schemas.NatsCheckList.of(consumer, checks)
 
 
 def _editable(request: HttpRequest, consumer_id: UUID) -> NatsConsumer:

@@ -12,6 +12,7 @@ from consumers.connection import Conflict, Refused
 from consumers.job import Batch, Job, Published, StreamReset
 from consumers.message import Message
 from consumers.publishing import NOT_YET, WrongLast
+from sequin_console.common import trace
 from sequin_console.common.runner import Orm
 from syncs import log as record_log
 
@@ -24,7 +25,8 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
     window = [(message, 0) for message in batch.messages]
     highest = count = 0
     for round_no in range(ROUNDS):
-        results = await publishing.publish_window(job.link, window, stream=job.stream.name)
+        with trace.span("publish"):
+            results = await publishing.publish_window(job.link, window, stream=job.stream.name)
         stored = [result for result in results if isinstance(result, int)]
         if stored and min(stored) <= job.cursor.stream_seq:
             raise StreamReset  # a stream's sequence only grows: this is another one
@@ -57,7 +59,7 @@ def _refused(window: list[tuple[Message, int]], results: list[int | Refused]) ->
 
 
 def read_again(job: Job, batch: Batch) -> dict[int, Message]:
-    """The batch's messages as the log has them now, by record; a record that changed since comes later, in its order."""
+    """The batch's messages as the log has them now, by record; one that changed since comes later, in its order."""
     first = min(message.seq for message in batch.messages)
     wanted = {message.record_id for message in batch.messages}
     entries = record_log.entries_after(

@@ -1,8 +1,8 @@
 """NATS credentials read here, without asking any server: `.creds` text, user JWT and nkey seed (pure).
 
 Source: https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt and the nkeys format
-(base32 of prefix byte, key, CRC-16/XMODEM). Nothing here verifies signatures: only the server's opinion counts. It tells
-what the credentials say, and a pair that cannot work, before any network call.
+(base32 of prefix byte, key, CRC-16/XMODEM). Nothing here verifies signatures: only the server's opinion counts. It
+tells what the credentials say, and a pair that cannot work, before any network call.
 """
 
 import base64

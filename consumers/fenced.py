@@ -1,7 +1,7 @@
 """Fenced delivery: atomic batches that the stream stores only if nobody wrote under our filter since our last one.
 
-So a batch is stored whole or not at all, a worker that was overtaken stores nothing, and an unknown outcome is settled by
-reading the stream: its newest message carries our cursor (`Sequin-Seq`). Needs nats-server 2.12 and `allow_atomic`.
+So a batch is stored whole or not at all, a worker that was overtaken stores nothing, and an unknown outcome is settled
+by reading the stream: its newest message carries our cursor (`Sequin-Seq`). Needs nats-server 2.12 and `allow_atomic`.
 """
 
 from consumers import job as jobs
@@ -9,6 +9,7 @@ from consumers import publishing, streams
 from consumers.connection import Conflict, NoAnswer
 from consumers.job import Batch, Job, Published, StreamReset
 from consumers.publishing import WrongLast
+from sequin_console.common import trace
 from sequin_console.common.runner import Orm
 
 MOST_CLASHES = 5
@@ -19,9 +20,10 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
     if not batch.messages:
         return Published(job.cursor.stream_seq, 0)
     try:
-        seq = await publishing.publish_batch(
-            job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.cursor.stream_seq
-        )
+        with trace.span("publish"):
+            seq = await publishing.publish_batch(
+                job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.cursor.stream_seq
+            )
     except (WrongLast, NoAnswer):
         return await settle(job, orm)
     return Published(seq, len(batch.messages))

@@ -14,6 +14,7 @@ from consumers.models import DeliverySample, NatsConsumer
 from consumers.states import ConsumerState
 from sequin_console.common import changes
 from sequin_console.common.backoff import backoff_s
+from sequin_console.common.fields import UnreadableSecret
 from sequin_console.common.troubled import NO_TROUBLE
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,8 @@ def in_words(error: BaseException) -> tuple[str, str, str]:
     """Kind, sentence and next step for anything that went wrong. Never contains a secret."""
     if isinstance(error, LinkError):
         return error.kind, error.message, error.next_step or "We try again by ourselves."
+    if isinstance(error, UnreadableSecret):
+        return "credentials", str(error), "Bring back the keys of this installation, or enter the credentials again."
     if isinstance(error, TimeoutError):
         return "broker", "NATS took too long to confirm.", "Check that NATS runs. Nothing is lost: we send again."
     return "bug", f"Something unexpected happened ({type(error).__name__}).", "We try again. Please report this."

@@ -16,6 +16,7 @@ from consumers import credentials
 from consumers.connection import DEFAULT_PORT, NatsSettings, TlsFailed, join_host, split_host, tls_context
 from consumers.models import DEFAULT_PREFIX, NatsConsumer
 from consumers.states import DeliverPolicy
+from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
 
 SECRETS = {
@@ -130,14 +131,14 @@ def _text(nats: Mapping[str, Any], name: str, default: str) -> str:
     return str(nats[name] or "").strip() if name in nats else default
 
 
-def _secrets(nats: Mapping[str, Any], old: NatsConsumer | None, errors: Errors) -> dict[str, str]:
+def _secrets(nats: Mapping[str, Any], old: NatsConsumer | None, errors: Errors) -> Secrets:
     secrets = dict(old.secrets) if old is not None else {}
     for name, column in SECRETS.items():
         value = str(nats.get(name) or "").strip()
-        if name in nats and not _MASKED.search(value):
+        if name in nats and not _MASKED.fullmatch(value):
             secrets[column] = value
     creds = str(nats.get("creds") or "")
-    if creds.strip() and not _MASKED.search(creds):
+    if creds.strip() and not _MASKED.fullmatch(creds.strip()):
         try:
             secrets["jwt"], secrets["nkey_seed"] = credentials.parse_creds(creds)
         except credentials.BadCredentials as error:
@@ -147,7 +148,7 @@ def _secrets(nats: Mapping[str, Any], old: NatsConsumer | None, errors: Errors) 
             secrets["jwt"], secrets["nkey_seed"] = credentials.parse_creds(secrets["jwt"])
         except credentials.BadCredentials as error:
             errors.add("nats.jwt", error.message)
-    return {name: value for name, value in secrets.items() if value}
+    return Secrets({name: value for name, value in secrets.items() if value})
 
 
 def _facts(secrets: Mapping[str, str], errors: Errors, now: datetime) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The only module that imports nats: connect, ask and be answered, one inbox a connection, no reconnecting.
 
-A `Link` is one connection without automatic reconnect: nats-py's reconnect buffer was seen to write a stale version over
-an acknowledged newer one (DESIGN.md, invariant 7), so a lost connection is a lost window and says so. Frames are written
-by hand (`_send_command`): nats-py's publish checks every header by regular expression, and ours are made by us. nats-py
-is pinned to 2.16 for that; tests/integration/test_jetstream.py holds it to it.
+A `Link` is one connection without automatic reconnect: nats-py's reconnect buffer was seen to write a stale version
+over an acknowledged newer one (invariant 7), so a lost connection is a lost window and says so. Frames are written by
+hand (`_send_command`): nats-py's publish checks every header by regular expression, and ours are made by us. nats-py is
+pinned to 2.16 for that; tests/integration/test_jetstream.py holds it to it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -93,9 +93,12 @@ class Link:
         version = self._client.connected_server_version
         return version.major, version.minor, version.patch
 
-    def jetstream(self) -> Any:
-        """nats-py's JetStream context on this connection, for the viewer's ordered reader."""
-        return self._client.jetstream(prefix=self.settings.api)
+    async def listen(self, on_message: Callable[[Msg], Awaitable[None]]) -> tuple[str, Any]:
+        """A new subject of our inbox whose messages go to `on_message` in order, and its subscription. Raises Denied."""
+        if not self.inbox:
+            raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
+        subject = f"{self.inbox}.{uuid4().hex}"
+        return subject, await self._client.subscribe(subject, cb=on_message)
 
     async def close(self) -> None:
         """Close without waiting long: after a failed TLS handshake nats-py would wait for ever."""
@@ -137,8 +140,8 @@ class Link:
         for prefix in candidates:
             box = f"{prefix}.{uuid4().hex}"
             subscription = await self._client.subscribe(f"{box}.*", cb=self._on_answer, pending_bytes_limit=-1)
-            await self._client.flush(CONNECT_S)  # type: ignore[arg-type]
-            if not any(denied.startswith(prefix.lower()) for denied in self.denied_inboxes):
+            await self.round_trip()
+            if not any(denied.startswith(f"{prefix.lower()}.") for denied in self.denied_inboxes):
                 self.inbox, self._box = prefix, box
                 return
             await subscription.unsubscribe()
@@ -174,8 +177,12 @@ class Link:
         await self._client._flush_pending()
 
     async def round_trip(self) -> None:
-        """Wait until the server has read all we sent; its refusals have arrived by then."""
+        """Wait until the server has read all we sent; its refusals have arrived by then.
+
+        nats-py's own flush lets its PING overtake what is still in its buffer, so that goes out first.
+        """
         try:
+            await self._client._flush_pending(force_flush=True)
             await self._client.flush(CONNECT_S)  # type: ignore[arg-type]
         except nats.errors.Error:
             raise LinkLost("The connection to NATS was lost.", "Try again in a moment.") from None

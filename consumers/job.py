@@ -132,7 +132,9 @@ def read_batch(job: Job, after: int) -> Batch | None:
     entries = record_log.entries_after(
         job.cursor.sync_id, after, limit=asked, collection_ids=job.consumer.collection_ids
     )
-    messages, unfit, taken, size = [], [], 0, 0
+    messages: list[Message] = []
+    unfit: list[tuple[Message, tuple[str, str, int]]] = []
+    taken = size = 0
     for entry in entries:
         message = as_message(job, entry)
         if reason := why_unfit(job, message):
@@ -247,7 +249,9 @@ def warn(consumer: NatsConsumer, text: str) -> None:
 
 def read_held(job: Job, rows: list[HeldMessage]) -> Batch:
     """Held records as they are now, without those that are gone or that the log will bring anyway."""
-    messages, settled, size = [], [], 0
+    messages: list[Message] = []
+    settled: list[HeldMessage] = []
+    size = 0
     for row in rows:
         entry = record_log.entry(row.record_id)
         if entry is None or entry.seq > job.cursor.acked_seq or not job.consumer.wants(entry.collection_id):

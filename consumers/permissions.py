@@ -1,7 +1,7 @@
 """The least rights a NATS user needs, as blocks to paste: server config, nsc, Synadia's screen. Pure.
 
-Tried on nats-server 2.15.1 (DESIGN.md, NATS as it really behaves): a user allowed only to publish and subscribe the prefix
-cannot receive acknowledgements, and an inbox inside the prefix would store every acknowledgement as a record.
+Tried on nats-server 2.15.1 (DESIGN.md, NATS as it really behaves): a user allowed only to publish and subscribe the
+prefix cannot receive acknowledgements, and an inbox inside the prefix would store every acknowledgement as a record.
 """
 
 from dataclasses import dataclass

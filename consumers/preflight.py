@@ -1,8 +1,9 @@
 """The checks before and while a consumer runs, each with cause and remedy, one after the other.
 
 Later checks stay "not tried" while an earlier one failed, so that only the first cause is red. Nothing here changes the
-stream: the publish probe names an expected stream that does not exist (`Nats-Expected-Stream`), so the server must answer
-with error 10060 and store nothing. That answer proves the right to publish and the way back of acknowledgements at once.
+stream: the publish probe names an expected stream that does not exist (`Nats-Expected-Stream`), so the server must
+answer with error 10060 and store nothing. That answer proves both the right to publish and the way back of
+acknowledgements. Only a plain subscriber of the prefix (not a reader of the stream) could see the probe pass.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -225,9 +226,9 @@ class Preflight:
         if not self.stream.is_atomic:
             can = self._open.version >= streams.ATOMIC_VERSION
             notes.append(
-                "Atomic batches are off, so a record may be stored twice after a crash (never out of order)."
+                "Atomic batches are off, so a record may be stored twice after a crash (never in disorder)."
                 if can
-                else "This server is older than 2.12, so a record may be stored twice after a crash (never out of order)."
+                else "This server is older than 2.12: a record may be stored twice after a crash (never in disorder)."
             )
             remedy = "Allow atomic batches on this stream." if can else "Update nats-server to 2.12 or later."
             line = {"label": "With the nats command", "text": f"nats stream edit {self.stream.name} --allow-batch"}

@@ -147,7 +147,7 @@ def _outcome(answer: Answer | None, stream: str) -> int | Refused:
 
 
 def read_ack(raw: bytes) -> dict[str, Any]:
-    """An acknowledgement's body. Raises BadAck for anything but a JSON object: then it was not a stream that answered."""
+    """An acknowledgement's body. Raises BadAck for anything but a JSON object: no stream answered then."""
     try:
         ack = json.loads(raw)
     except ValueError:

@@ -1,6 +1,5 @@
 """Every list and count a page or /v1 shows of consumers; the number of queries never grows with the number of rows."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ RATE_OVER_S = 60
 
 @dataclass(frozen=True)
 class Lag:
-    """What is yet to be confirmed: records (exact up to LAG_CAP, held ones included) and since when the oldest waits."""
+    """What is yet to be confirmed: records (exact up to LAG_CAP, held ones included), and since when."""
 
     records: int = 0
     is_over: bool = False
@@ -93,7 +92,7 @@ class Position:
 
 def rows(consumers: QuerySet[NatsConsumer]) -> list[ConsumerRow]:
     """Consumers with lag, rate and held records: five queries, however many."""
-    found = {consumer.pk: ConsumerRow(consumer) for consumer in consumers.select_related("sync")}
+    found = {consumer.pk: ConsumerRow(consumer) for consumer in consumers.select_related("sync").defer("secrets")}
     for row in cursor_rows(ConsumerCursor.objects.filter(consumer__in=found)):
         row.cursor.consumer = found[row.cursor.consumer_id].consumer
         found[row.cursor.consumer_id].cursors.append(row)
@@ -115,7 +114,7 @@ def of_sync(sync_id: UUID) -> list[CursorRow]:
 
 def cursor_rows(cursors: QuerySet[ConsumerCursor]) -> list[CursorRow]:
     """Cursors with their lag: three queries. A consumer of some collections only is counted by them."""
-    found = list(_with_lag(cursors.select_related("consumer", "sync")))
+    found = list(_with_lag(cursors.select_related("consumer", "sync").defer("consumer__secrets")))
     some = [cursor for cursor in found if cursor.consumer.collection_ids is not None]
     counted = _lag_in_collections(some)
     held = _held_counts({cursor.consumer_id for cursor in found})
@@ -156,7 +155,12 @@ def held_messages(consumer: NatsConsumer) -> QuerySet[HeldMessage]:
 def positions(sync_id: UUID, collection_id: str, record_id: int, seq: int) -> list[Position]:
     """Where each consumer stands on one record."""
     held = {row.consumer_id: row for row in HeldMessage.objects.filter(record_id=record_id)}
-    cursors = ConsumerCursor.objects.filter(sync_id=sync_id).select_related("consumer").order_by("consumer__name")
+    cursors = (
+        ConsumerCursor.objects.filter(sync_id=sync_id)
+        .select_related("consumer")
+        .defer("consumer__secrets")
+        .order_by("consumer__name")
+    )
     return [_position(cursor, collection_id, seq, held.get(cursor.consumer_id)) for cursor in cursors]
 
 
@@ -180,7 +184,7 @@ def home_summary() -> dict[str, Any]:
 
 def _records() -> QuerySet[Any]:
     """The log's rows, by way of our own foreign key: this room does not import their models."""
-    return HeldMessage._meta.get_field("record").related_model._default_manager.all()  # type: ignore[union-attr]
+    return HeldMessage._meta.get_field("record").related_model._default_manager.all()
 
 
 def _with_lag(cursors: QuerySet[ConsumerCursor]) -> QuerySet[Any]:

@@ -12,7 +12,6 @@ from consumers.message import subject_filter
 from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
 from consumers.states import DRAINING, ConsumerState, Messages
 from sequin_console.common import audit, changes, leases, runner
-from sequin_console.common.runner import Orm
 from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
@@ -24,8 +23,8 @@ def may_forget(sync_id: UUID, collection_id: str | None, removal: str) -> bool:
     1. tombstones, purge: every consumer that delivers must first have come to the end of the log
     2. purge: its subjects are then removed from the stream; a paused consumer's, too
     3. the whole sync: cursors go, and consumers of this sync alone with them
-    Asked again a moment later after False. A consumer in trouble thus holds the removal back until it delivers again, is
-    paused, or is removed itself.
+    Asked again a moment later after False. A consumer in trouble thus holds the removal back until it delivers
+    again, is paused, or is removed itself.
     """
     cursors = list(ConsumerCursor.objects.filter(sync_id=sync_id).select_related("consumer"))
     concerned = [c for c in cursors if collection_id is None or c.consumer.wants(collection_id)]
@@ -87,7 +86,7 @@ async def _purge_subjects(consumer: NatsConsumer, subjects: list[str]) -> None:
 def begin(consumer: NatsConsumer, messages: str) -> None:
     """Set a consumer on its way out; called by services.remove inside its transaction."""
     if messages == Messages.LEAVE:
-        _delete(consumer, why="")
+        consumer.delete()  # services.remove has told the activity log
         return
     NatsConsumer.objects.filter(pk=consumer.pk).update(
         state=ConsumerState.REMOVING, removal=messages, retry_at=None, check_due_at=None
@@ -129,14 +128,11 @@ def finish(consumer: NatsConsumer) -> bool:
                 cursor.release()
             return False
     with transaction.atomic():
-        _delete(consumer, why="")
+        _delete(consumer, why="its messages are taken care of")
     return True
 
 
 def _delete(consumer: NatsConsumer, *, why: str) -> None:
-    audit.record(None, "consumer.deleted", consumer, {"reason": why} if why else None)
+    audit.record(None, "consumer.deleted", consumer, {"reason": why})
     changes.announce(consumer.topic, "consumers")
     consumer.delete()
-
-
-__all__ = ["Orm", "begin", "finish", "may_forget", "note_purge_trouble", "restart"]

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from consumers.models import ConsumerCursor, NatsConsumer
-from consumers.states import DELIVERING, DRAINING, ConsumerState
+from consumers.states import DRAINING, ConsumerState
 from sequin_console.common.leases import is_free
 
 CLUSTER = "consumers"
@@ -96,7 +96,7 @@ def _chunks(pks: list[int]) -> Iterable[list[int]]:
 
 def _syncs() -> QuerySet[Any]:
     """The syncs, by way of our own foreign key: this room does not import their models."""
-    return ConsumerCursor._meta.get_field("sync").related_model._default_manager.all()  # type: ignore[union-attr]
+    return ConsumerCursor._meta.get_field("sync").related_model._default_manager.all()
 
 
 def sync_exists(sync_id: UUID) -> bool:

@@ -14,11 +14,9 @@ from consumers.preflight import FAILED
 from consumers.queries import ConsumerRow, CursorRow, Lag
 from consumers.states import ConsumerState
 from consumers.streams import DEFAULT_STREAM
-from sequin_console.common.rest import MASK, Body, ListQuery
+from sequin_console.common.rest import MASK, METADATA_FILTER, Body, ListQuery, TroubleOut
 
 Json = dict[str, Any]
-Messages = Literal["leave", "tombstones", "purge"]
-MESSAGES_HELP = "What becomes of the messages sent: `leave` them (the default), send `tombstones`, or `purge` them."
 SECRET = Field(default=None, max_length=20_000)
 CONSUMER_EXAMPLE: Json = {
     "name": "Contacts to NATS",
@@ -91,19 +89,7 @@ class ConsumerQuery(ListQuery):
     name: str = Field(default="", description="Only with this name.")
     sync_id: UUID | None = Field(default=None, description="Only of this sync alone.")
     status: Literal["active", "paused", "error", "removing"] | None = Field(default=None, description="In this state.")
-    metadata: str = Field("", description='A JSON object that the metadata contains: `{"team":"sales"}`.')
-
-
-class MessagesIn(Body):
-    """What becomes of the messages."""
-
-    model_config = {"json_schema_extra": {"example": {"messages": "purge"}}}
-
-    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
-
-
-class MessagesQuery(Schema):
-    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
+    metadata: str = METADATA_FILTER
 
 
 class ReplayIn(Body):
@@ -197,7 +183,7 @@ class CommandOut(Schema):
     text: str
 
 
-class CheckOut(Schema):
+class NatsCheckOut(Schema):
     """One check's result."""
 
     key: str
@@ -209,34 +195,25 @@ class CheckOut(Schema):
     action: str = Field(description="What the console can do about it: `create_stream`, `allow_atomic` or nothing.")
 
     @classmethod
-    def of(cls, check: Mapping[str, Any]) -> "CheckOut":
+    def of(cls, check: Mapping[str, Any]) -> "NatsCheckOut":
         names = ("key", "label", "state", "detail", "commands", "action")
         return cls(**{name: check[name] for name in names}, next_step=check["remedy"])
 
 
-class CheckList(Schema):
+class NatsCheckList(Schema):
     """All checks in order; after one that failed, the rest are not tried."""
 
     ok: bool = Field(description="No check failed.")
     promise: Literal["fenced", "basic", ""] = Field(
         description="`fenced`: exactly once into the stream. `basic`: at least once. Empty: not known yet."
     )
-    data: list[CheckOut]
+    data: list[NatsCheckOut]
 
     @classmethod
-    def of(cls, consumer: NatsConsumer, checks: Sequence[Mapping[str, Any]]) -> "CheckList":
+    def of(cls, consumer: NatsConsumer, checks: Sequence[Mapping[str, Any]]) -> "NatsCheckList":
         ok = all(check["state"] != FAILED for check in checks)
         promise: Any = consumer.promise
-        return cls(ok=ok, promise=promise, data=[CheckOut.of(check) for check in checks])
-
-
-class ErrorOut(Schema):
-    """What is wrong: what happened, what to do, since when."""
-
-    kind: str
-    message: str
-    next_step: str
-    since: datetime | None
+        return cls(ok=ok, promise=promise, data=[NatsCheckOut.of(check) for check in checks])
 
 
 class ConsumerOut(Schema):
@@ -260,7 +237,7 @@ class ConsumerOut(Schema):
     held: int = Field(description="Records set aside, because the stream can never take them.")
     last_acked_at: datetime | None
     cursors: list[CursorOut]
-    error: ErrorOut | None
+    error: TroubleOut | None
     warning: str
     checked_at: datetime | None
     metadata: dict[str, Any]
@@ -270,14 +247,7 @@ class ConsumerOut(Schema):
     @classmethod
     def of(cls, row: ConsumerRow) -> "ConsumerOut":
         consumer = row.consumer
-        error = None
-        if consumer.error and consumer.state == ConsumerState.ERROR:
-            error = ErrorOut(
-                kind=consumer.error_kind,
-                message=consumer.error,
-                next_step=consumer.next_step,
-                since=consumer.failed_at,
-            )
+        is_troubled = consumer.state == ConsumerState.ERROR
         names = ("id", "name", "sync_id", "collection_ids", "subject_prefix", "deliver_policy", "tombstone_ttl_h",
                  "jwt_facts", "promise", "warning", "checked_at", "metadata", "created_at", "updated_at")  # fmt: skip
         values = {name: getattr(consumer, name) for name in names} | {"status": consumer.state}
@@ -291,17 +261,10 @@ class ConsumerOut(Schema):
             held=row.held,
             last_acked_at=row.last_acked_at,
             cursors=[CursorOut.of(cursor) for cursor in row.cursors],
-            error=error,
+            error=TroubleOut.of(consumer) if is_troubled else None,
         )
 
 
 class ConsumerList(Schema):
     data: list[ConsumerOut]
     next: str | None
-
-
-class Removing(Schema):
-    """It goes as soon as with its messages is done what was asked."""
-
-    id: UUID
-    status: Literal["removing"] = "removing"

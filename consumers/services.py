@@ -22,6 +22,7 @@ from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
 PREFLIGHT_S = 45.0
+GRACE_S = 10.0  # for the batch under way when the budget ends; the queue's own time-out lies beyond
 _FIELDS = {"resolve": "nats.host", "connect": "nats.host", "tls": "nats.tls"}
 
 
@@ -98,17 +99,18 @@ def replay(consumer: NatsConsumer, *, by: Any, sync_id: UUID | None = None) -> i
     if consumer.state == ConsumerState.REMOVING:
         raise Problem("This consumer is being removed.", kind="conflict", status=409)
     with transaction.atomic():
-        cursors = consumer.cursors.select_for_update().filter(**({"sync_id": sync_id} if sync_id else {}))
-        done = [removal.restart(cursor) for cursor in cursors]
+        cursors = list(consumer.cursors.select_for_update().filter(**({"sync_id": sync_id} if sync_id else {})))
+        for cursor in cursors:
+            removal.restart(cursor)
         NatsConsumer.objects.filter(pk=consumer.pk).update(retry_at=None, warning="", warned_at=None)
         audit.record(by, "consumer.replayed", consumer, {"sync_id": str(sync_id) if sync_id else "all"})
     changes.announce(consumer.topic, "consumers")
     _queue(consumer)
-    return len(done)
+    return len(cursors)
 
 
 def remove(consumer: NatsConsumer, messages: str = Messages.LEAVE, *, by: Any) -> None:
-    """Remove a consumer; its messages are left, marked as deleted, or purged first. Again with `leave` ends the waiting."""
+    """Remove a consumer; its messages are left, marked as deleted, or purged first. Again with `leave`: at once."""
     if messages not in Messages.values:
         raise field_problem("messages", "Choose leave, tombstones or purge.")
     with transaction.atomic():
@@ -228,7 +230,9 @@ def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
     async def work(pk: int, orm: runner.Orm) -> tuple[Outcome, int]:
         return await delivery.drain(by_pk[pk], orm, late_at=late_at)
 
-    results = runner.run_side_by_side(work, by_pk, timeout_s=1.5 * budget_s, tick=lambda: heartbeats.beat("consumers"))
+    results = runner.run_side_by_side(
+        work, by_pk, timeout_s=budget_s + GRACE_S, tick=lambda: heartbeats.beat("consumers")
+    )
     for pk, result in results.items():
         if isinstance(result, Exception) and not isinstance(result, LinkError | TimeoutError):
             log.error("drain failed", cursor=pk, exc_info=result)
@@ -243,7 +247,8 @@ def queue_rest(cursor_ids: Sequence[int]) -> int:
 
 
 def _note_results(by_pk: Mapping[int, ConsumerCursor], results: Mapping[int, Any]) -> None:
-    consumers = {c.pk: c for c in NatsConsumer.objects.filter(pk__in={c.consumer_id for c in by_pk.values()})}
+    concerned = NatsConsumer.objects.filter(pk__in={cursor.consumer_id for cursor in by_pk.values()}).defer("secrets")
+    consumers = {consumer.pk: consumer for consumer in concerned}
     for consumer in consumers.values():
         own = [results[pk] for pk, cursor in by_pk.items() if cursor.consumer_id == consumer.pk and pk in results]
         failures = [result for result in own if isinstance(result, Exception)]

@@ -1,7 +1,7 @@
 """What we ask of JetStream: find, inspect, create and change a stream, read its last message, purge subjects.
 
-JSON over request/reply as in https://docs.nats.io/reference/reference-protocols/nats_api_reference; spoken by hand so that
-settings newer than the client library (allow_atomic …) are neither lost nor refused.
+JSON over request/reply as in https://docs.nats.io/reference/reference-protocols/nats_api_reference; spoken by hand so
+that settings newer than the client library (allow_atomic …) are neither lost nor refused.
 """
 
 import base64

@@ -7,6 +7,8 @@ from consumers import scheduling, services
 from consumers.models import ConsumerCursor
 from sequin_console.common import heartbeats, leases
 
+QUEUE = scheduling.CLUSTER
+
 
 def drain(cursor_ids: list[int]) -> None:
     """Deliver what these cursors lag behind, side by side, within the budget. Leases let one worker in."""

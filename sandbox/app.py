@@ -178,6 +178,7 @@ def create_app(
             Middleware(Edge, sandbox=sandbox, allowed_hosts=allowed_hosts),
             Middleware(OptionalGzip, sandbox=sandbox),
         ],
+        exception_handlers=pages.EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
     app.state.sandbox = sandbox

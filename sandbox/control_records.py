@@ -46,21 +46,25 @@ async def create_records(request: Request) -> Any:
 async def _create_many(
     request: Request, collections: Collections, provider: str, name: str, count: int
 ) -> dict[str, Any]:
-    """Many records, a slice at a time so that others are answered meanwhile."""
+    """Many records, a slice at a time so that others are answered meanwhile.
+
+    Slices after the first repeat its values, with other ids; unique fields then stay empty.
+    """
     now_ms, spread_s = collections.sandbox.clock.now_ms(), int(request.query_params.get("spread_s", "0"))
     stamp_ms = now_ms if _flag(request, "same_stamp") else None
     over, ids = await fields_of(request), []
+    made = seed.believable(collections.sandbox, provider, name, min(BULK_SLICE, count), collections.mode)
+    made = [{**fields, **over} for fields in made]
+    unique = collections.unique_fields(provider, name)
     for start in range(0, count, BULK_SLICE):
-        with collections.sandbox.store.transaction():
-            made = seed.believable(
-                collections.sandbox, provider, name, min(BULK_SLICE, count - start), collections.mode
-            )
-            for number, fields in enumerate(made, start):
-                fields.update(over)
-                if spread_s and provider == "salesforce":
-                    stamp = salesforce_time(now_ms - spread_s * SECOND_MS * (count - number) // count)
-                    fields["SystemModstamp"] = fields["CreatedDate"] = dump(stamp)
-            ids += collections.create(provider, name, made, at_ms=stamp_ms)
+        batch = [dict(fields) for fields in made[: count - start]]
+        for number, fields in enumerate(batch, start):
+            if spread_s and provider == "salesforce":
+                stamp = salesforce_time(now_ms - spread_s * SECOND_MS * (count - number) // count)
+                fields["SystemModstamp"] = fields["CreatedDate"] = dump(stamp)
+            if start:
+                fields.update(dict.fromkeys(unique, b"null"))
+        ids += collections.create(provider, name, batch, at_ms=stamp_ms)
         await asyncio.sleep(0)
     return {"count": len(ids), "first": ids[0], "last": ids[-1]}
 

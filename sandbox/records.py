@@ -36,6 +36,12 @@ class Collections:
         if name not in self.names(provider):
             raise ValueError(f"{provider} has no collection {name!r}; it has {', '.join(self.names(provider))}")
 
+    def unique_fields(self, provider: str, name: str) -> list[str]:
+        """Fields no two records may share."""
+        return (
+            [field.name for field in self.org.object(name).fields if field.unique] if provider == "salesforce" else []
+        )
+
     def shelf(self, provider: str, name: str) -> str:
         return self.account.shelf(self.mode, name) if provider == "stripe" else self.org.shelf(name)
 

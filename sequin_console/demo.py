@@ -14,10 +14,11 @@ from django.conf import settings
 
 from consumers import services as consumers
 from consumers.models import ConsumerCursor, NatsConsumer
-from sequin_console.common import audit
+from sequin_console.common import audit, runner
 from sequin_console.common.models import AuditEvent
 from syncs import connections
 from syncs import services as syncs
+from syncs.access import shared_http
 from syncs.hosts import DEMO
 from syncs.models import Credential, OAuthApp, Sync
 
@@ -51,6 +52,11 @@ def prepare(say: Say) -> None:
     say("waiting for the first record on the stream")
     _wait_for_first_record(consumer)
     say(f"records flow from the sandbox to the stream {_stream_of(consumer)}")
+
+
+def close() -> None:
+    """Let go of what the services opened for a long-lived process; this one ends now."""
+    runner.run(lambda _orm: shared_http().aclose(), timeout_s=5)
 
 
 def follow_nats() -> None:

@@ -26,8 +26,8 @@ from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access
 from syncs.providers.kit.auth import TokenGrant
 from syncs.providers.kit.catalogue import OAuth2, Provider
-from syncs.providers.kit.client import make_http
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.http import make_http
 from syncs.states import CredentialState
 
 log = structlog.get_logger(__name__)

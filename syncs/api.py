@@ -1,7 +1,6 @@
 """Routes of the upstream half under /v1. Thin: inputs.py reads bodies, services change, listing.py lists."""
 
 import hmac
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -9,8 +8,9 @@ from ninja import Body, Query, Router
 
 from sequin_console.common import rest
 from sequin_console.common.problems import Problem, field_problem
-from sequin_console.common.rest import actor, get_or_404
+from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
 from syncs import connections, inputs, listing, oauth, schemas, services
+from syncs import urls as _urls  # noqa: F401 - registers the path converter `upstream_id`
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.schemas import CredentialOut, OAuthAppOut, SyncOut
@@ -46,33 +46,31 @@ def get_sync(request: HttpRequest, sync_id: UUID) -> SyncOut:
 
 
 @syncs.patch("/{uuid:sync_id}", response=SyncOut, summary="Change a sync")
-def update_sync(
-    request: HttpRequest, sync_id: UUID, body: schemas.SyncPatch, query: Query[schemas.MessagesQuery]
-) -> SyncOut:
+def update_sync(request: HttpRequest, sync_id: UUID, body: schemas.SyncPatch, query: Query[MessagesQuery]) -> SyncOut:
     """Change name, interval, collections or notes. What the body does not name stays.
 
     A collection that is added is read from its beginning. For one that is left out, `messages` says what becomes of
     its messages on the stream.
     """
     sync = _editable(request, sync_id)
-    data = body.model_dump(exclude_unset=True, exclude={"messages"}) | {"removal": _messages(body, query)}
+    data = body.model_dump(exclude_unset=True, exclude={"messages"}) | {"removal": chosen_messages(body, query)}
     services.update_sync(sync, data, by=actor(request))
     return _sync_out(sync_id)
 
 
-@syncs.delete("/{uuid:sync_id}", response={202: schemas.Removing}, summary="Delete a sync")
+@syncs.delete("/{uuid:sync_id}", response={202: Removing}, summary="Delete a sync")
 def delete_sync(
     request: HttpRequest,
     sync_id: UUID,
-    query: Query[schemas.MessagesQuery],
-    body: schemas.MessagesIn | None = Body(None),
-) -> schemas.Removing:
+    query: Query[MessagesQuery],
+    body: MessagesIn | None = Body(None),
+) -> Removing:
     """Delete a sync and its records. `messages`, in the query or the body, says what becomes of what it sent.
 
     It answers at once; the sync is gone when the consumers have done with the messages what was asked.
     """
-    services.remove_sync(_editable(request, sync_id), _messages(body, query), by=actor(request))
-    return schemas.Removing(id=sync_id)
+    services.remove_sync(_editable(request, sync_id), chosen_messages(body, query), by=actor(request))
+    return Removing(id=sync_id)
 
 
 @syncs.post("/{uuid:sync_id}/pause", response=SyncOut, summary="Pause a sync")
@@ -122,11 +120,6 @@ def _editable(request: HttpRequest, sync_id: UUID) -> Sync:
 
 def _sync_out(sync_id: UUID) -> SyncOut:
     return SyncOut.of(listing.syncs_in_full([sync_id])[0])
-
-
-def _messages(body: Any, query: schemas.MessagesQuery) -> str:
-    """Leave, tombstones or purge: as the body says, else the query, else leave."""
-    return (body and body.messages) or query.messages or "leave"
 
 
 # --- Credentials -----------------------------------------------------------------------------------------------------
@@ -221,9 +214,11 @@ def exchange_code(request: HttpRequest, body: schemas.TokenIn) -> schemas.TokenO
 def create_oauth_app(request: HttpRequest, body: schemas.OAuthAppIn) -> OAuthAppOut:
     """Store your own OAuth app at a provider. Register its `redirect_url` there."""
     OAuthApp.objects.administered_by(actor(request))
+    if rest.is_masked(body.client_secret):
+        raise field_problem("client_secret", "This is a masked secret.", next_step="Send the secret itself.")
     if body.provider in PROVIDERS and not any(kind.oauth for kind in PROVIDERS[body.provider].kinds):
         raise field_problem("provider", f"{PROVIDERS[body.provider].label} is not connected by an OAuth app.")
-    return OAuthAppOut.of(connections.create_oauth_app(rest.without_masked(body.model_dump()), by=actor(request)))
+    return OAuthAppOut.of(connections.create_oauth_app(body.model_dump(), by=actor(request)))
 
 
 @oauth_apps.get("", response=schemas.OAuthAppList, summary="List OAuth apps")
@@ -307,7 +302,9 @@ def get_record(request: HttpRequest, record_id: UUID) -> HttpResponse:
     return _record(listing.record_by_id(actor(request), record_id))
 
 
-@records.get("/{uuid:sync_id}/{collection_id}/{path:upstream_id}", response=schemas.RecordOut, summary="Get a record")
+@records.get(
+    "/{uuid:sync_id}/{collection_id}/{upstream_id:upstream_id}", response=schemas.RecordOut, summary="Get a record"
+)
 def get_record_upstream(request: HttpRequest, sync_id: UUID, collection_id: str, upstream_id: str) -> HttpResponse:
     """One record by its id at the provider."""
     return _record(listing.record(actor(request), sync_id, collection_id, upstream_id))

@@ -28,7 +28,7 @@ POLL_HELP = "How often we ask for what changed. More often is fresher, and uses 
 
 REMOVAL_NOTES = {
     Removal.LEAVE: "Readers keep what they have. It just stops changing.",
-    Removal.TOMBSTONES: "Readers get one last message a record, saying that it is deleted. Choose this if they keep a copy.",
+    Removal.TOMBSTONES: "Readers get a last message for each record: it is deleted. Choose this if they keep a copy.",
     Removal.PURGE: "The stream forgets the messages. Readers that have copied them are not told.",
 }
 
@@ -58,7 +58,7 @@ class OAuthAppForm(forms.Form):
         initial = {"name": f"{provider.label} app", HOST: provider.hosts[0].key if provider.hosts else ""}
         if app is not None:
             initial = {field: getattr(app, field) for field in ("name", "client_id", HOST, LOGIN_URL)}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **{"initial": initial, **kwargs})
         add_host_fields(self, hosts.choices(provider), "Where do people sign in?")
         if app is not None:
             self.fields["client_secret"].required = False
@@ -74,12 +74,12 @@ class RedirectForm(forms.Form):
     )
 
     def __init__(self, *args: Any, apps: Sequence[OAuthApp], **kwargs: Any) -> None:
-        super().__init__(*args, initial={"app": apps[0].pk if apps else None}, **kwargs)
+        super().__init__(*args, **{"initial": {"app": apps[0].pk if apps else None}, **kwargs})
         self.fields["app"].queryset = OAuthApp.objects.filter(pk__in=[app.pk for app in apps])  # type: ignore[attr-defined]
 
 
 class PasteForm(forms.Form):
-    """The fields one credential kind asks for. Secrets typed here are checked, stored encrypted, and not shown again."""
+    """The fields one credential kind asks for. Secrets are checked, stored encrypted, and never sent back."""
 
     name = forms.CharField(label="Name of the connection", max_length=100, required=False)
 
@@ -174,7 +174,7 @@ class SyncForm(StartForm):
     """A sync's name and interval."""
 
     def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"name": sync.name, "poll_s": sync.poll_s}, **kwargs)
+        super().__init__(*args, **{"initial": {"name": sync.name, "poll_s": sync.poll_s}, **kwargs})
         if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
             field = self.fields["poll_s"]
             field.choices = [(sync.poll_s, f"Every {sync.poll_s} seconds"), *POLL_CHOICES]  # type: ignore[attr-defined]

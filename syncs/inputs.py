@@ -108,6 +108,10 @@ def parted(
         value = _text(properties, name)
         if name in fields and is_masked(value):
             raise field_problem(name, "This is a masked secret.", next_step="Send the secret itself.")
+        if name in fields and fields[name].secret and not _can_be_sent(value):
+            raise field_problem(
+                name, "This holds a character that no key has.", next_step="Copy it once more, whole."
+            )
         if name in fields:
             (secrets if fields[name].secret else settings)[fields[name].key] = value
         elif name == HOST and kind.oauth is None:
@@ -126,6 +130,11 @@ def _text(properties: Mapping[str, Any], name: str) -> str:
     if value is None or isinstance(value, str | int):
         return str("" if value is None else value).strip()
     raise field_problem(name, "This is not a text.")
+
+
+def _can_be_sent(secret: str) -> bool:
+    """Whether it fits into a header: letters, digits and signs of ASCII, and lines of a pasted PEM."""
+    return secret.isascii() and all(part.isprintable() for part in secret.splitlines())
 
 
 def _host(provider: Provider, key: str) -> str:

@@ -16,6 +16,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from sequin_console.common import changes as announcements
+from sequin_console.common import trace
 from syncs import log_sql
 from syncs.engine.changes import Change, news
 from syncs.models import Feed, Record, SeenBy, SyncCollection, SyncHead
@@ -90,9 +91,10 @@ def append(
     for number, chunk in enumerate(chunks, 1):
         with transaction.atomic():
             feed.prove_lease()
-            _append_chunk(feed.sync_id, collections, chunk, seen_by, total)
-            if number == len(chunks) and with_last is not None:
-                with_last(total)
+            with trace.span("transaction"):
+                _append_chunk(feed.sync_id, collections, chunk, seen_by, total)
+                if number == len(chunks) and with_last is not None:
+                    with_last(total)
     if total.changed:
         announce(feed.sync_id)
     return total

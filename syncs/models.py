@@ -186,8 +186,12 @@ class SyncCollection(Troubled):
     live_count = models.BigIntegerField(default=0, help_text="Records that exist upstream, as far as we know.")
     deleted_count = models.BigIntegerField(default=0)
     changed_at = models.DateTimeField(null=True, blank=True, help_text="Last time a record changed.")
-    skipped_count = models.PositiveIntegerField(default=0)
-    skipped_sample = models.JSONField(default=list, blank=True)
+    skipped_count = models.PositiveIntegerField(default=0, help_text="Records that could not be read.")
+    skipped_sample = models.JSONField(default=list, blank=True, help_text="Some of them, with the reason.")
+    set_aside = models.JSONField(default=list, blank=True, help_text="Their ids, to be tried again at aside_due_at.")
+    aside_due_at = models.DateTimeField(null=True, blank=True)
+    reread_cursor = models.JSONField(null=True, blank=True, help_text="Where reading all records again stands.")
+    reread_due_at = models.DateTimeField(null=True, blank=True, help_text="Past while it is under way.")
     sweep_no = models.PositiveIntegerField(default=0)
     sweep_cursor = models.JSONField(null=True, blank=True)
     sweep_read_no = models.BigIntegerField(default=0, help_text="Later reads are not this sweep's; 0: none runs.")
@@ -223,6 +227,7 @@ class SeenBy(models.TextChoices):
     BACKFILL = "backfill", "Reading history"
     FEED = "feed", "Looking for changes"
     SWEEP = "sweep", "Comparing ids"
+    REREAD = "reread", "Reading again"
     WEBHOOK = "webhook", "Webhook"
     REMOVAL = "removal", "Collection removed"
 

@@ -292,6 +292,28 @@ def collection_ids_of(sync_id: UUID) -> list[str]:
     return list(rows.values_list("collection_id", flat=True))
 
 
+def picked_collections(sync_id: UUID | None = None) -> dict[str, str]:
+    """Titles by id of the collections that one sync, or any of them, has picked."""
+    rows = SyncCollection.objects.exclude(phase=Phase.REMOVING).order_by("title", "collection_id")
+    rows = rows.filter(sync_id=sync_id) if sync_id is not None else rows
+    return dict(rows.values_list("collection_id", "title"))
+
+
+def documents_before(
+    sync_id: UUID, collection_id: str, upstream_ids: Iterable[str], seqs: Iterable[int]
+) -> dict[tuple[str, int], str]:
+    """What records looked like before these changes, by (upstream id, seq); only what history still has. One query."""
+    rows = RecordChange.objects.filter(
+        record__sync_id=sync_id,
+        record__collection__collection_id=collection_id,
+        record__upstream_id__in=list(upstream_ids),
+        seq__in=list(seqs),
+        previous__isnull=False,
+    ).order_by()
+    found = rows.values_list("record__upstream_id", "seq", "previous")
+    return {(upstream_id, seq): text for upstream_id, seq, text in found if text is not None}
+
+
 def totals() -> dict[str, Any]:
     """How many connections, syncs and live records there are, and when a record last changed; three queries."""
     collections = SyncCollection.objects.aggregate(live=Sum("live_count"), changed_at=Max("changed_at"))

@@ -1,15 +1,15 @@
 """Bringing feeds up to date: look for changes, read history, compare ids. Runs inside a worker's task.
 
 One lease covers all of a feed's walks. The order within a run: answer held deletes, fix where changes start (before the
-first history page, invariant 5), look for changes, then read history of all its collections side by side, then sweep.
-Trouble holds back the smallest thing it can (invariant 9): a collection, the feed, or the credential.
+first history page, invariant 5), look for changes, then read history of all its collections side by side, then sweep
+and read again. Trouble holds back the smallest thing it can (invariant 9): a collection, the feed, or the credential.
 """
 
 import asyncio
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,8 +24,9 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, log, sweeping
+from syncs import access, log, rereading, sweeping
 from syncs.connections import spec_of
+from syncs.engine import aside
 from syncs.engine.due import Work, next_due, next_look
 from syncs.engine.pull import pull
 from syncs.engine.retry import judge
@@ -33,13 +34,14 @@ from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection, Quota
 from syncs.providers.kit.client import Client
-from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited
+from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited, UnexpectedShape
 from syncs.providers.kit.reading import Reader
 from syncs.providers.kit.records import Page
 from syncs.states import Phase, SyncState
 
 logger = structlog.get_logger(__name__)
 
+NOTHING_ASIDE: dict[str, Any] = {"skipped_count": 0, "skipped_sample": [], "set_aside": [], "aside_due_at": None}
 _draw: ContextVar[Callable[[], int]] = ContextVar("draw_read_no")
 
 
@@ -59,6 +61,7 @@ class Account:
             access.StoredAccess(credential, orm),
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,
+            waiting=lambda: trace.span("fetch"),
         )
 
     def _note_quota(self, quota: Quota) -> None:
@@ -82,6 +85,7 @@ class FeedRun:
     rows: dict[str, SyncCollection] = field(default_factory=dict)
     specs: dict[str, Collection] = field(default_factory=dict)
     not_before: datetime | None = None
+    is_paused: bool = False
 
     def __post_init__(self) -> None:
         numbers = itertools.count((self.feed.lease_no << 20) + 1)
@@ -104,7 +108,8 @@ class FeedRun:
             await self._guarded(self._look())
             await self._side_by_side(self._guarded(self._backfill(row), row) for row in self._in(Phase.BACKFILLING))
             for row in self._in(Phase.LIVE):
-                await self._guarded(sweeping.sweep(self, row), row)
+                for walk in (rereading.retry_set_aside, sweeping.sweep, rereading.reread):
+                    await self._guarded(walk(self, row), row)
         except LeaseLost:
             return  # whoever took the feed sets its next due time
         await self.orm(self._finish)
@@ -134,11 +139,11 @@ class FeedRun:
         if self.feed.cursor is None or not followed or self._look_at() > timezone.now():
             return
         walk = self.reader.changes(self.feed.key, followed, self.feed.cursor)
-        await pull(traced("fetch", walk), lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
+        await pull(walk, lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
 
     async def _backfill(self, row: SyncCollection) -> None:
         walk = self.reader.backfill(self.specs[row.collection_id], row.backfill_cursor)
-        await pull(traced("fetch", walk), lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
+        await pull(walk, lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
 
     def _look_at(self) -> datetime:
         return next_look(now=timezone.now(), looked_at=self.feed.looked_at, pace_s=self._pace_s())
@@ -155,17 +160,18 @@ class FeedRun:
     def load(self) -> bool:
         """Read the feed and its collections; those whose trouble has lasted long enough are tried again.
 
-        False when the sync no longer runs. Raises LeaseLost when somebody else has taken the feed meanwhile.
+        False when the sync no longer runs, or its credential is paused (another process may have been told to slow
+        down since this run was queued). Raises LeaseLost when somebody else has taken the feed meanwhile.
         """
         feed = Feed.objects.select_related("sync__credential__oauth_app").get(pk=self.feed.pk)
         if feed.lease_no != self.feed.lease_no:
             raise LeaseLost
         self.feed = feed
-        if feed.sync.state != SyncState.ACTIVE:
+        if feed.sync.state != SyncState.ACTIVE or is_future(feed.sync.credential.not_before):
             return False
         for row in feed.collections.filter(phase=Phase.ERROR, retry_at__lte=timezone.now()):
-            phase = Phase.LIVE if row.backfilled_at and row.backfill_cursor is None else Phase.WAITING
-            SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(phase=phase, retry_at=None)
+            columns = {"phase": Phase.LIVE} if has_missed_nothing(feed, row) else _read_anew()
+            SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(**columns, retry_at=None)
         for row in feed.collections.exclude(phase__in=[Phase.REMOVING, Phase.ERROR]):
             self.rows[row.collection_id] = row
             self.specs[row.collection_id] = spec_of(row)
@@ -174,7 +180,12 @@ class FeedRun:
     def _start_backfill(self, row: SyncCollection) -> None:
         now = timezone.now()
         won = SyncCollection.objects.filter(pk=row.pk, phase=Phase.WAITING).update(
-            phase=Phase.BACKFILLING, backfill_cursor=None, backfill_read=0, backfill_started_at=now
+            phase=Phase.BACKFILLING,
+            backfill_cursor=None,
+            backfill_read=0,
+            backfill_started_at=now,
+            reread_cursor=None,
+            **NOTHING_ASIDE,
         )
         row.refresh_from_db()
         if won:
@@ -188,7 +199,7 @@ class FeedRun:
                 self.feed.fenced_update(looked_at=timezone.now(), **NO_TROUBLE)
                 self.feed.collections.filter(phase=Phase.LIVE, retry_at=None, failures__gt=0).update(**NO_TROUBLE)
 
-        self._store(page, SeenBy.FEED, move)
+        self.store(page, SeenBy.FEED, move)
 
     def _store_backfill(self, row: SyncCollection, page: Page) -> None:
         def move(_tally: log.Tally) -> None:
@@ -203,30 +214,50 @@ class FeedRun:
                 columns["backfill_cursor"] = page.cursor
             if page.done:
                 columns |= {"phase": Phase.LIVE, "backfilled_at": now, "backfill_cursor": None}
-            mine = {"phase": Phase.BACKFILLING, "backfill_started_at": row.backfill_started_at}
-            if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
-                raise Superseded
+                columns |= rereading.read_again(self.specs[row.collection_id].reread_every_h)
+            self.claim(row, Phase.BACKFILLING, **columns)
 
-        self._store(page, SeenBy.BACKFILL, move)
+        self.store(page, SeenBy.BACKFILL, move)
         row.refresh_from_db()
         pages.announce(self.feed.sync.topic)
 
-    def _store(self, page: Page, seen_by: str, move: Callable[[log.Tally], None]) -> None:
-        """One page into the log, its cursor in the same transaction (invariant 1)."""
-        with trace.span("store"):
-            records = [record for record in page.records if record.collection_id in self.rows]
-            log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=move)
-        if page.skipped:
-            self._note_skipped(page)
-        if not Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE).exists():
+    def claim(self, row: SyncCollection, phase: str, **columns: Any) -> None:
+        """Write a collection's columns if the walk that asks for it is still wanted. Raises Superseded otherwise."""
+        mine = {"phase": phase, "backfill_started_at": row.backfill_started_at}
+        if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
             raise Superseded
 
-    def _note_skipped(self, page: Page) -> None:
-        for row in {record.collection_id: self.rows.get(record.collection_id) for record in page.records}.values():
-            if row is not None:
-                SyncCollection.objects.filter(pk=row.pk).update(
-                    skipped_count=F("skipped_count") + len(page.skipped), skipped_sample=list(page.skipped[:20])
-                )
+    def store(self, page: Page, seen_by: str, move: Callable[[log.Tally], None]) -> None:
+        """One page into the log, its cursor and what it sets aside in the same transaction (invariant 1)."""
+
+        def with_last(tally: log.Tally) -> None:
+            self._set_aside(page)
+            move(tally)
+
+        with trace.span("store"):
+            records = [record for record in page.records if record.collection_id in self.rows]
+            log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
+        running = Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE)
+        pauses = list(running.values_list("credential__not_before", flat=True))
+        if not pauses or is_future(pauses[0]):  # paused by a person, or by another process that was told to slow down
+            self.is_paused = True
+            raise Superseded
+
+    def _set_aside(self, page: Page) -> None:
+        """Remember what the page could not bring, and forget what it brought after all."""
+        if not page.skipped and not any(row.set_aside for row in self.rows.values()):
+            return
+        for row in self.rows.values():
+            came = {each.upstream_id for each in page.records if each.collection_id == row.collection_id}
+            skipped = [each for each in page.skipped if each.collection_id == row.collection_id]
+            known = rereading.set_aside_of(row)
+            now = known.after(came, skipped)
+            if now.is_too_much:
+                error = UnexpectedShape(f"More than {aside.MOST} records could not be read.")
+                error.collection_id = row.collection_id
+                raise error
+            if now != known:
+                rereading.save(row, now)
 
     def _finish(self) -> None:
         """Set when the feed is due again, from what is in the tables now."""
@@ -234,9 +265,9 @@ class FeedRun:
         rows = self.feed.collections.exclude(phase=Phase.REMOVING)
         works = [
             Work(
-                is_reading=row.phase in (Phase.WAITING, Phase.BACKFILLING) or row.sweep_read_no > 0,
+                is_reading=row.phase in (Phase.WAITING, Phase.BACKFILLING) or is_sweeping(row),
                 retry_at=row.retry_at,
-                sweep_at=row.sweep_due_at if row.phase == Phase.LIVE and not row.held_deletes else None,
+                sweep_at=min(_due_times(row), default=None),
             )
             for row in rows
         ]
@@ -251,7 +282,7 @@ class FeedRun:
 
     async def _guarded(self, walk: Coroutine[Any, Any, Any], row: SyncCollection | None = None) -> None:
         """Run one walk; whatever goes wrong is written down where it belongs, and the others go on."""
-        if self.is_late():
+        if self.is_late() or self.is_paused:
             walk.close()
             return
         try:
@@ -278,7 +309,7 @@ class FeedRun:
             self._walk_again(row)
         elif isinstance(error, RateLimited):
             Credential.objects.filter(pk=self.account.credential.pk).update(not_before=until)
-            self.not_before = until
+            self.not_before, self.is_paused = until, True
             self.feed.fenced_update(**trouble)
         elif row is not None:
             phase = {"phase": Phase.ERROR} if verdict.scope == "collection" else {}
@@ -302,9 +333,7 @@ class FeedRun:
         if row is None:
             self.feed.fenced_update(cursor=None)
         for each in rows:
-            SyncCollection.objects.filter(pk=each.pk, phase__in=[Phase.BACKFILLING, Phase.LIVE]).update(
-                phase=Phase.WAITING, backfill_cursor=None, sweep_due_at=timezone.now()
-            )
+            SyncCollection.objects.filter(pk=each.pk, phase__in=[Phase.BACKFILLING, Phase.LIVE]).update(**_read_anew())
 
     def _log_trouble(self, error: Exception, unit: SyncCollection | Feed) -> None:
         facts = {"sync": str(self.feed.sync_id), "feed": self.feed.key, "unit": str(unit)}
@@ -312,6 +341,38 @@ class FeedRun:
             logger.warning("reading failed", kind=error.kind, message=error.message, detail=error.detail, **facts)
         else:
             logger.error("reading failed in a way we did not foresee", exc_info=error, **facts)
+
+
+def is_future(moment: datetime | None) -> bool:
+    return moment is not None and moment > timezone.now()
+
+
+def has_missed_nothing(feed: Feed, row: SyncCollection) -> bool:
+    """Whether a collection that was in trouble may go on from the feed's cursor, which stood still meanwhile.
+
+    It did if nobody else follows that feed, and no look was completed since. Otherwise changes went by unread.
+    """
+    is_alone = not feed.collections.exclude(pk=row.pk).exists()
+    stood_still = bool(row.failed_at and (feed.looked_at is None or feed.looked_at <= row.failed_at))
+    return bool(row.backfilled_at) and row.backfill_cursor is None and is_alone and stood_still
+
+
+def _read_anew() -> dict[str, Any]:
+    """The columns of a collection whose history is read once more; what was deleted meanwhile is looked for as well."""
+    return {"phase": Phase.WAITING, "backfill_cursor": None, "sweep_due_at": timezone.now()}
+
+
+def is_sweeping(row: SyncCollection) -> bool:
+    """Whether a sweep is under way and waits for nobody's decision."""
+    return row.sweep_read_no > 0 and (not row.held_deletes or bool(row.held_decision))
+
+
+def _due_times(row: SyncCollection) -> list[datetime]:
+    """When a live collection wants something besides looks for changes."""
+    if row.phase != Phase.LIVE:
+        return []
+    due = [row.reread_due_at, row.aside_due_at, None if row.held_deletes else row.sweep_due_at]
+    return [moment for moment in due if moment is not None]
 
 
 def _trouble(error: Exception, failures: int) -> dict[str, Any]:
@@ -325,14 +386,3 @@ def _trouble(error: Exception, failures: int) -> dict[str, Any]:
         "failures": failures,
         "failed_at": timezone.now(),
     }
-
-
-async def traced(name: str, walk: AsyncIterator[Page]) -> AsyncIterator[Page]:
-    """The same pages, with a trace span around the waiting for each."""
-    while True:
-        with trace.span(name):
-            try:
-                page = await anext(walk)
-            except StopAsyncIteration:
-                return
-        yield page

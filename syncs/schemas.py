@@ -9,7 +9,16 @@ from uuid import UUID
 from ninja import Field, Schema
 from pydantic import field_validator
 
-from sequin_console.common.rest import MASK, Body, ListQuery, Moment
+from sequin_console.common.rest import (
+    MASK,
+    MESSAGES_HELP,
+    METADATA_FILTER,
+    Body,
+    ListQuery,
+    Messages,
+    Moment,
+    TroubleOut,
+)
 from syncs import oauth, queries
 from syncs.connections import CheckResult
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
@@ -20,9 +29,6 @@ from syncs.queries import SyncRow, Trouble
 from syncs.states import Phase
 
 Json = dict[str, Any]
-Messages = Literal["leave", "tombstones", "purge"]
-MESSAGES_HELP = "What becomes of the messages sent: `leave` them (the default), send `tombstones`, or `purge` them."
-METADATA_FILTER = Field(default="", description='A JSON object that the metadata contains: `{"team":"sales"}`.')
 
 
 class Health(Schema):
@@ -38,15 +44,6 @@ class Health(Schema):
         if not troubles:
             return cls(status="healthy", notes=[])
         return cls(status="error" if any(trouble.since for trouble in troubles) else "warn", notes=notes)
-
-
-class Problem(Schema):
-    """Something wrong: what happened, what to do, since when."""
-
-    kind: str
-    message: str
-    next_step: str
-    since: datetime | None
 
 
 # --- Providers and collections ---------------------------------------------------------------------------------------
@@ -219,7 +216,7 @@ APP_EXAMPLE: Json = {
     "client_secret": "9D0F…",
     "host": "production",
 }
-CLIENT_SECRET = Field(default="", max_length=4000, description="Kept encrypted, never given out again.")
+CLIENT_SECRET = Field(min_length=1, max_length=4000, description="Kept encrypted, never given out again.")
 
 
 class OAuthAppIn(Body):
@@ -514,18 +511,6 @@ class SyncPatch(Body):
     messages: Messages | None = Field(default=None, description=f"For collections it loses. {MESSAGES_HELP}")
 
 
-class MessagesIn(Body):
-    """What becomes of the messages."""
-
-    model_config = {"json_schema_extra": {"example": {"messages": "tombstones"}}}
-
-    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
-
-
-class MessagesQuery(Schema):
-    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
-
-
 class ResyncIn(Body):
     """Which collections to read again."""
 
@@ -567,7 +552,7 @@ class SyncCollectionOut(Schema):
     looked_at: datetime | None = Field(description="Last complete look for changes.")
     changed_at: datetime | None = Field(description="Last time a record changed.")
     deletes: str = Field(description="How deletions are found.")
-    error: Problem | None
+    error: TroubleOut | None
 
     @classmethod
     def of(cls, row: SyncCollection) -> "SyncCollectionOut":
@@ -577,12 +562,6 @@ class SyncCollectionOut(Schema):
             started_at=row.backfill_started_at,
             completed_at=row.backfilled_at,
         )
-        trouble = next((unit for unit in (row, row.feed) if unit.error), None)
-        error = None
-        if trouble is not None:
-            error = Problem(
-                kind=trouble.error_kind, message=trouble.error, next_step=trouble.next_step, since=trouble.failed_at
-            )
         names = ("phase", "live_count", "deleted_count", "skipped_count", "held_deletes", "changed_at")
         return cls(
             **{name: getattr(row, name) for name in names},
@@ -591,7 +570,7 @@ class SyncCollectionOut(Schema):
             backfill=backfill,
             looked_at=row.feed.looked_at,
             deletes=queries.deletes_in_words(row),
-            error=error,
+            error=TroubleOut.of(row) or TroubleOut.of(row.feed),
         )
 
 
@@ -644,13 +623,6 @@ class SyncQuery(ListQuery):
     status: Literal["active", "paused", "removing"] | None = Field(default=None, description="Only in this state.")
     external_id: str = Field(default="", description="Only with your own id.")
     metadata: str = METADATA_FILTER
-
-
-class Removing(Schema):
-    """It goes as soon as the consumers have done with its messages what was asked."""
-
-    id: UUID
-    status: Literal["removing"] = "removing"
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------

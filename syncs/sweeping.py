@@ -36,6 +36,9 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
     if not row.sweep_read_no:
         if row.sweep_due_at is None or row.sweep_due_at > timezone.now():
             return
+        if run.specs[row.collection_id].sweep_every_h is None:  # ids that go missing here say nothing of deletions
+            await run.orm(_end, row, None)
+            return
         await run.orm(_begin, row, run.draw())
     walk = run.reader.sweep(run.specs[row.collection_id], row.sweep_cursor)
     if not await pull(walk, lambda page: run.orm(_note, row, page), is_late=run.is_late):

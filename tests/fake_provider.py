@@ -8,15 +8,29 @@ from typing import Any
 
 from syncs.models import Credential, Feed, Sync, SyncCollection, SyncHead
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import Account, Collection, CredentialKind, Deletes, Field, Host, Provider, SetupField
+from syncs.providers.kit.catalogue import (
+    Account,
+    Collection,
+    CredentialKind,
+    Deletes,
+    Field,
+    Host,
+    Provider,
+    SetupField,
+)
 from syncs.providers.kit.client import Client
-from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
+from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord, Skipped
 from syncs.services import create_sync
 
 
 def collection(name: str, feed: str = "", **extra: Any) -> Collection:
     return Collection(
-        id=f"fake:{name}", title=name.title(), feed=feed or f"fake:{name}", upstream=name, deletes=Deletes.EVENT, **extra
+        id=f"fake:{name}",
+        title=name.title(),
+        feed=feed or f"fake:{name}",
+        upstream=name,
+        deletes=Deletes.EVENT,
+        **extra,
     )
 
 
@@ -28,6 +42,10 @@ class Upstream:
     page_size: int = 3
     things: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     journal: list[tuple[str, str]] = field(default_factory=list)
+    sick: set[str] = field(default_factory=set)
+    """Ids of things that cannot be read."""
+    silent: bool = False
+    """Whether things change without a word."""
     before_page: Callable[[str, str], None] = lambda walk, collection_id: None
     """Called before each page is read, with the walk (`backfill`, `changes`, `sweep`) and the collection: may raise."""
 
@@ -104,7 +122,7 @@ class FakeReader:
             page = ids[: self.upstream.page_size]
             done = len(ids) <= len(page)
             after = page[-1] if page else after
-            yield Page([self._raw(collection.id, key, read_no) for key in page], {"after": after}, done, total=None)
+            yield self._page([(collection.id, key) for key in page], {"after": after}, done, lambda: read_no)
             if done:
                 return
 
@@ -114,14 +132,17 @@ class FakeReader:
             self.upstream.before_page("changes", next(iter(wanted)))
             news = self.upstream.journal[at : at + self.upstream.page_size]
             at += len(news)
-            records = [self._raw(where, key, self.draw()) for where, key in dict.fromkeys(news) if where in wanted]
             done = at >= len(self.upstream.journal)
-            yield Page(records, {"at": at}, done)
+            yield self._page([each for each in dict.fromkeys(news) if each[0] in wanted], {"at": at}, done, self.draw)
             if done:
                 return
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
-        return [self._raw(collection.id, key, self.draw()) for key in ids]
+        self.upstream.before_page("read", collection.id)
+        return [self._raw(collection.id, key, self.draw()) for key in ids if key not in self.upstream.sick]
+
+    async def changes_silently(self, collection: Collection) -> bool:
+        return self.upstream.silent
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         ids = sorted(self.upstream.things.get(collection.id, {}))
@@ -132,6 +153,11 @@ class FakeReader:
             yield IdPage(page, {"at": start}, start >= len(ids))
             if start >= len(ids):
                 return
+
+    def _page(self, named: list[tuple[str, str]], cursor: Cursor, done: bool, draw: Callable[[], int]) -> Page:
+        records = [self._raw(where, key, draw()) for where, key in named if key not in self.upstream.sick]
+        skipped = tuple(Skipped(where, key, "Sick.") for where, key in named if key in self.upstream.sick)
+        return Page(records, cursor, done, skipped=skipped)
 
     def _raw(self, collection_id: str, key: str, read_no: int) -> RawRecord:
         content = self.upstream.things.get(collection_id, {}).get(key)

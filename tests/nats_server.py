@@ -253,7 +253,11 @@ class Tls:
 
     def write(self, folder: Path) -> dict[str, str]:
         paths = {}
-        for name, text in (("cert_file", self.server_cert_pem), ("key_file", self.server_key_pem), ("ca_file", self.ca_pem)):
+        for name, text in (
+            ("cert_file", self.server_cert_pem),
+            ("key_file", self.server_key_pem),
+            ("ca_file", self.ca_pem),
+        ):
             path = folder / f"{name}.pem"
             path.write_text(text)
             path.chmod(0o600)
@@ -276,7 +280,9 @@ def make_tls(*, names: Sequence[str] = ("localhost", "127.0.0.1"), expired: bool
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sequin test authority")])
     now = datetime.now(UTC)
 
-    def sign(subject: x509.Name, key: Any, *extensions: tuple[x509.ExtensionType, bool], until: datetime) -> x509.Certificate:
+    def sign(
+        subject: x509.Name, key: Any, *extensions: tuple[x509.ExtensionType, bool], until: datetime
+    ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -292,8 +298,12 @@ def make_tls(*, names: Sequence[str] = ("localhost", "127.0.0.1"), expired: bool
 
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
     authority = sign(
-        ca_name, ca_key, (x509.BasicConstraints(True, 0), True), (usage, True),
-        (x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False), until=now + timedelta(days=2),
+        ca_name,
+        ca_key,
+        (x509.BasicConstraints(True, 0), True),
+        (usage, True),
+        (x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False),
+        until=now + timedelta(days=2),
     )
     issuer = (x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
     pairs = []
@@ -352,7 +362,8 @@ class NatsKey:
             body["exp"] = int(expires_at.timestamp())
         digest = hashlib.new("sha512_256", json.dumps(body).encode()).digest()
         body["jti"] = base64.b32encode(digest).decode().rstrip("=")
-        unsigned = f"{_base64(json.dumps({'typ': 'JWT', 'alg': 'ed25519-nkey'}).encode())}.{_base64(json.dumps(body).encode())}"
+        header = {"typ": "JWT", "alg": "ed25519-nkey"}
+        unsigned = ".".join(_base64(json.dumps(part).encode()) for part in (header, body))
         return f"{unsigned}.{_base64(self._key.sign(unsigned.encode()))}"
 
 
@@ -403,7 +414,9 @@ class JwtServer(NatsServer):
         claims: dict[str, Any] = {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1}
         claims["pub"] = {"allow": list(publish)} if publish is not None else {}
         claims["sub"] = {"allow": list(subscribe)} if subscribe is not None else {}
-        return Creds(account.make_jwt(key.public, name, claims, expires_at=expires_at), key.seed, key.public, account.public)
+        return Creds(
+            account.make_jwt(key.public, name, claims, expires_at=expires_at), key.seed, key.public, account.public
+        )
 
     async def connect(self, **options: Any) -> Any:
         creds = self.make_user("test-admin")
@@ -425,7 +438,16 @@ def jwt_server(*, tls: Tls | None = None, **config: Any) -> Iterator[JwtServer]:
     """Operator, account and users as JWTs made here; accounts are preloaded into a memory resolver."""
     folder = Path(tempfile.mkdtemp(prefix="sequin-nats-"))
     port, operator, account, system = free_port(), NatsKey("operator"), NatsKey("account"), NatsKey("account")
-    limits = {"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1}
+    limits = {
+        "subs": -1,
+        "data": -1,
+        "payload": -1,
+        "imports": -1,
+        "exports": -1,
+        "wildcards": True,
+        "conn": -1,
+        "leaf": -1,
+    }
     storage = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
     common = {"type": "account", "version": 2, "default_permissions": {"pub": {}, "sub": {}}}
     body: dict[str, Any] = {
@@ -433,7 +455,9 @@ def jwt_server(*, tls: Tls | None = None, **config: Any) -> Iterator[JwtServer]:
         "port": port,
         "server_name": f"test-{port}",
         "jetstream": {"store_dir": str(folder / "store")},
-        "operator": operator.make_jwt(operator.public, "test", {"type": "operator", "version": 2, "system_account": system.public}),
+        "operator": operator.make_jwt(
+            operator.public, "test", {"type": "operator", "version": 2, "system_account": system.public}
+        ),
         "system_account": system.public,
         "resolver": "MEMORY",
         "resolver_preload": {

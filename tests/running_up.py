@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,14 @@ def processes_of(data_dir: Path) -> dict[int, str]:
 class RunningUp:
     """The process, what it printed, and what run.json says."""
 
-    def __init__(self, data_dir: Path, *options: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
+        self.env = {**clean_environment(data_dir), **(env or {})}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", *options],
             cwd=ROOT,
-            env=clean_environment(data_dir),
+            env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -83,15 +84,23 @@ class RunningUp:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """run.json; empty while there is none."""
+        """run.json; empty while there is none, or only that of a run that was killed before."""
         try:
-            return json.loads((self.data_dir / "run.json").read_text())
+            facts = json.loads((self.data_dir / "run.json").read_text())
         except OSError:
             return {}
+        return facts if facts["pids"]["supervisor"] == self.process.pid else {}
 
     @property
     def url(self) -> str:
         return str(self.facts["console_url"])
+
+    def manage(self, *words: str) -> str:
+        """What a `manage.py` command prints, run against the same data."""
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def get(self, path: str) -> tuple[int, Any]:
         """(status, JSON or None)."""
@@ -125,9 +134,9 @@ class RunningUp:
 
 
 @contextmanager
-def running_up(data_dir: Path, *options: str) -> Iterator[RunningUp]:
+def running_up(data_dir: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[RunningUp]:
     """Start it, and leave nothing running whatever happens; what it said is shown when a test fails."""
-    up = RunningUp(data_dir, *options)
+    up = RunningUp(data_dir, *options, env=env)
     try:
         yield up
         up.stop()

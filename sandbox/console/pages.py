@@ -25,6 +25,10 @@ PAGE_ROWS = 50
 LABELS = {"salesforce": "Salesforce", "stripe": "Stripe"}
 
 
+class UnknownCollection(Exception):
+    """The address names a provider or a collection that does not exist."""
+
+
 async def home(request: Request) -> Response:
     """One provider's collections with their counts, and how to connect to it."""
     provider = request.path_params.get("provider", "salesforce")
@@ -166,7 +170,10 @@ def _record_page(
 def _named(request: Request) -> tuple[Collections, str, str]:
     collections = _collections(request)
     provider, name = request.path_params["provider"], request.path_params["collection"]
-    collections.check(provider, name)
+    try:
+        collections.check(provider, name)
+    except ValueError as error:
+        raise UnknownCollection from error
     return collections, provider, name
 
 
@@ -204,6 +211,11 @@ def _page(request: Request, template: str, context: dict[str, Any], status: int 
     return sandbox.pages.TemplateResponse(request, template, shared | context, status)
 
 
+async def _missing(request: Request, error: Exception) -> Response:
+    return _page(request, "missing.html", {"what": f"anything at {request.url.path}"}, 404)
+
+
+EXCEPTION_HANDLERS = {UnknownCollection: _missing}
 ROUTES = [
     Route("/", home),
     Route("/faults", faults, methods=["GET", "POST"]),

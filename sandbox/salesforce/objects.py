@@ -6,6 +6,7 @@ Field names, types and lengths of standard objects: Object Reference for the Sal
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from sandbox.salesforce.fields import Field, address, choice, number, reference, text
@@ -41,9 +42,14 @@ class SObject:
     def custom(self) -> bool:
         return self.name.endswith("__c")
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all its fields."""
+        return frozenset(field.name for field in self.fields)
+
     @property
     def has_delete_mark(self) -> bool:
-        return any(field.name == "IsDeleted" for field in self.fields)
+        return "IsDeleted" in self.names
 
     def with_fields(self, fields: tuple[Field, ...]) -> SObject:
         return replace(self, fields=fields)

@@ -185,7 +185,7 @@ class Org:
             "CreatedById": self.admin_id, "LastModifiedDate": salesforce_time(stamp_ms),
             "LastModifiedById": self.admin_id, "SystemModstamp": salesforce_time(stamp_ms), VERSION_FIELD: version,
         }  # fmt: skip
-        known = {field.name for field in sobject.fields}
+        known = sobject.names
         for name in fields:
             if name not in known and name not in system:
                 raise ApiError(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject.name}")

@@ -84,6 +84,7 @@ def route(method: str, path: str, operation: Json, document: Json) -> Json:
         "is_open": not operation.get("security"),
         "sent": pretty(sent) if sent is not None else "",
         "status": status,
+        "answer_label": f"Answer {status}",
         "answered": pretty(example(answered, document)) if answered else "",
         "curl": curl(method, path, sent, needs_token=bool(operation.get("security"))),
     }

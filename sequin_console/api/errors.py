@@ -32,6 +32,13 @@ _WORDS = {  # pydantic's own words, where a person would say it otherwise
     "int_parsing": "This is not a whole number.",
     "int_from_float": "This is not a whole number.",
     "int_parsing_size": "This number is too large.",
+    "less_than_equal": "This is more than {le}.",
+    "greater_than_equal": "This is less than {ge}.",
+    "string_too_long": "This is longer than {max_length} characters.",
+    "string_too_short": "This is empty.",
+    "string_pattern_mismatch": "Only these are taken: {pattern}",
+    "literal_error": "This is none of {expected}.",
+    "datetime_from_date_parsing": "This is not a moment such as 2026-11-23T16:20:35Z.",
     "timezone_aware": "This moment has no time zone; end it with Z for UTC.",
 }
 
@@ -72,7 +79,8 @@ def wrong_input(error: ValidationError) -> Problem:
         source, *place = each["loc"]
         # a body's place begins with our name for the body, a query's may with the name of its group
         path = place[1:] if source == "body" else place[-1:]
-        words = _WORDS.get(each["type"]) or str(each["msg"]).removeprefix("Value error, ")
+        words = _WORDS.get(each["type"], "").format(**each.get("ctx", {}))
+        words = words or str(each["msg"]).removeprefix("Value error, ")
         fields.setdefault(".".join(map(str, path)), []).append(words)
     if whole := fields.pop("", None):
         missing = any(each["type"] == "missing" for each in error.errors)

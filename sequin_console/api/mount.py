@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import path
+from django.urls import path, re_path
 from django.utils.cache import patch_cache_control
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
@@ -71,7 +71,7 @@ class Console(NinjaAPI):
             path("openapi.json", in_shape(partial(openapi_json, api=self)), name="openapi"),
             path("docs", partial(docs.page, api=self), name="docs"),
         ]
-        return [*extra, *patterns, *hyphened, path("<path:rest>", in_shape(nowhere), name="nowhere")]
+        return [*extra, *patterns, *hyphened, re_path(r"[\s\S]*", in_shape(nowhere), name="nowhere")]
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         """The document; every route also says how its errors look."""
@@ -141,5 +141,5 @@ def openapi_json(request: HttpRequest, api: Console) -> HttpResponse:
     return JsonResponse(api.get_openapi_schema())
 
 
-def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+def nowhere(request: HttpRequest) -> HttpResponse:
     return answer(no_route(request))

@@ -1,8 +1,9 @@
 """Encrypted columns: secrets are ciphertext in the database and masked wherever they are printed."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -32,7 +33,13 @@ class UnreadableSecret(Exception):
     """The encryption key that wrote this column is not among ENCRYPTION_KEYS."""
 
 
-class EncryptedJSONField(models.TextField):
+if TYPE_CHECKING:
+    _SecretsColumn = models.TextField[Mapping[str, str], Secrets]
+else:
+    _SecretsColumn = models.TextField
+
+
+class EncryptedJSONField(_SecretsColumn):
     """A JSON object of strings, stored as one Fernet token (AES-128-CBC with HMAC). Reads back as `Secrets`.
 
     Raises UnreadableSecret on read when no key fits.

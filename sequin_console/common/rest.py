@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from django.core.cache import cache
@@ -36,6 +36,51 @@ class ListQuery(Schema):
 
     limit: int = Field(default=50, ge=1, le=200, description="How many at most, 1 to 200.")
     cursor: str = Field(default="", description="`next` of the answer before, for the page that follows it.")
+
+
+METADATA_FILTER = Field(default="", description='A JSON object that the metadata contains: `{"team":"sales"}`.')
+Messages = Literal["leave", "tombstones", "purge"]
+MESSAGES_HELP = "What becomes of the messages sent: `leave` them (the default), send `tombstones`, or `purge` them."
+
+
+class MessagesIn(Body):
+    """What becomes of the messages on the stream."""
+
+    model_config = {"json_schema_extra": {"example": {"messages": "tombstones"}}}
+
+    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
+
+
+class MessagesQuery(Schema):
+    messages: Messages | None = Field(default=None, description=MESSAGES_HELP)
+
+
+def chosen_messages(body: Any, query: MessagesQuery) -> str:
+    """Leave, tombstones or purge: as the body says, else the query, else leave."""
+    return (body and body.messages) or query.messages or "leave"
+
+
+class Removing(Schema):
+    """It goes as soon as with its messages is done what was asked."""
+
+    id: UUID
+    status: Literal["removing"] = "removing"
+
+
+class TroubleOut(Schema):
+    """Something wrong: what happened, what to do, since when."""
+
+    kind: str
+    message: str
+    next_step: str
+    since: datetime | None
+
+    @classmethod
+    def of(cls, unit: Any) -> "TroubleOut | None":
+        """The trouble a unit of work (common/troubled.py) is in, or None."""
+        if not unit.error:
+            return None
+        return cls(kind=unit.error_kind, message=unit.error, next_step=unit.next_step, since=unit.failed_at)
 
 
 def _as_utc(moment: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """The ground `up` stands on, taken before Django reads its settings: data folder, lock, ports, environment."""
 
+import contextlib
 import os
 import sys
 import time
@@ -26,8 +27,13 @@ class Ground:
 
     def say(self, text: str) -> None:
         """One line for the person at the terminal, with the seconds since the start."""
-        sys.stdout.write(f"{time.monotonic() - self.since_s:6.1f} s  {text}\n")
-        sys.stdout.flush()
+        self.write(f"{time.monotonic() - self.since_s:6.1f} s  {text}\n")
+
+    def write(self, text: str) -> None:
+        """A terminal that was closed must not keep us from stopping in order."""
+        with contextlib.suppress(OSError):
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
     @property
     def url(self) -> str:

@@ -4,7 +4,6 @@ import http.client
 import io
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from sequin_console.common.models import Heartbeat
 from sequin_console.up import nats_server, plan, runfile
 from sequin_console.up.crew import Crew
 from sequin_console.up.ground import Ground
@@ -76,6 +76,7 @@ class Supervisor:
         if ground.demo:
             self.crew.start(plan.sandbox(ground))
         self.say(f"tables: {self._migrate()}")
+        link = self._signin_link()
         greeting = self._wait("nats", lambda: nats_server.greeting(ground.ports["nats"]))
         self.say(f"nats-server {greeting['version']} with JetStream: {ground.nats_url}")
         if ground.demo:
@@ -86,7 +87,7 @@ class Supervisor:
         self._is_announced = True
         self._write_run_file()
         self.reader.start()
-        self._greet()
+        self._greet(link)
 
     def _migrate(self) -> str:
         """Bring the tables up to date; the queue's own file holds django-q2's alone (common/routers.py)."""
@@ -97,6 +98,7 @@ class Supervisor:
             if plan_ := executor.migration_plan(executor.loader.graph.leaf_nodes(*apps)):
                 call_command("migrate", *apps, database=alias, interactive=False, verbosity=0, skip_checks=True)
                 count += len(plan_)
+        Heartbeat.objects.all().delete()  # the last run's, or /readyz would believe for a while that all work
         connections.close_all()
         return f"{count} migrations applied" if count else "up to date"
 
@@ -112,14 +114,13 @@ class Supervisor:
             time.sleep(0.05)
         return found
 
-    def _greet(self) -> None:
+    def _greet(self, link: str) -> None:
         self.say("console is up; workers and scheduler are starting")
-        sys.stdout.write(
-            f"\n    Console   {settings.PUBLIC_URL}\n    Sign in   {self._signin_link()}\n"
+        self.ground.write(
+            f"\n    Console   {settings.PUBLIC_URL}\n    Sign in   {link}\n"
             f"              once, within 24 hours, as {ADMIN}; more: python manage.py signin_link {ADMIN}\n"
             f"    Stop      Ctrl-C; all data stays in {self.ground.data_dir}\n\n"
         )
-        sys.stdout.flush()
 
     def _signin_link(self) -> str:
         out = io.StringIO()

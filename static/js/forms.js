@@ -52,7 +52,7 @@ function search(picker, text) {
   // A search reaches the seldom needed ones too; an empty one puts them away again.
   const rest = picker.querySelector("[data-picker-rest]");
   if (rest) {
-    rest.open = words.length > 0;
+    rest.open = words.length > 0 || rest.querySelector(":checked") !== null;
     rest.hidden = rest.querySelector("[data-picker-option]:not([hidden])") === null;
   }
   picker.querySelector("[data-picker-nothing]").hidden = picker.querySelector("[data-picker-option]:not([hidden])") !== null;
@@ -68,7 +68,9 @@ function count(picker) {
 }
 
 function tick(picker, on) {
-  for (const box of shown(picker)) {
+  // "Clear" reaches all of them: nothing stays picked out of sight.
+  const boxes = on ? shown(picker) : [...picker.querySelectorAll("[data-picker-option] input")];
+  for (const box of boxes) {
     if (box.checked === on) continue;
     box.checked = on;
     box.dispatchEvent(new Event("change", { bubbles: true }));

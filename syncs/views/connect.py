@@ -103,7 +103,8 @@ def show_at_fields(form: PasteForm | ReplaceForm, problem: Problem) -> None:
     refused = problem.fields.pop("credential.properties.secret", None)
     if refused:
         pasted = next((field.key for field in form.kind.fields if field.secret), "secret")
-        problem.fields[pasted] = refused
+        problem.fields[pasted] = [*refused, problem.next_step] if problem.next_step else refused
+        problem.next_step = ""  # said there
     web.form_problem(form, problem)
 
 

@@ -1,5 +1,6 @@
 """OAuth apps, for admins: the customer's own application at a provider."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,7 @@ from syncs import oauth
 from syncs.forms import OAuthAppForm
 from syncs.models import OAuthApp
 from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import Provider
 from syncs.views.connect import next_query, provider_or_404, setup_template
 
 PAGE, FRAGMENT = "syncs/oauth_app.html", "syncs/_oauth_app_form.html"
@@ -64,7 +66,7 @@ def oauth_app_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "syncs/oauth_app_delete.html", context)
 
 
-def _context(form, provider, app):
+def _context(form: OAuthAppForm, provider: Provider, app: OAuthApp | None) -> dict[str, Any]:
     return {
         "form": form,
         "provider": provider,

@@ -61,7 +61,7 @@ def oauth_again(request: HttpRequest, pk: UUID) -> HttpResponse:
 @never_cache
 @require_safe
 def oauth_callback(request: HttpRequest, provider_key: str) -> HttpResponse:
-    """Back from the provider. The `state` proves whose redirect it was, so a caller of the API need not be signed in."""
+    """Back from the provider. `state` proves whose redirect it was: who came by a link need not be signed in."""
     provider = provider_or_404(provider_key)
     try:
         finished = oauth.finish(

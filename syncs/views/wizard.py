@@ -54,7 +54,7 @@ def size_mark(collection_id: str) -> str:
 
 
 def groups(offered: Ids[Collection], picked: Ids[str]) -> dict[str, list[Option]]:
-    """The picker's lists: what most people want, what the account itself defined, and the rest. Picked ones are shown."""
+    """The picker's lists: what most want, what the account itself defined, and the rest, less what is picked."""
     found: dict[str, list[Option]] = {"usual": [], "custom": [], "rest": []}
     for collection in offered:
         is_picked = collection.id in picked

@@ -71,14 +71,20 @@ def tries() -> Iterator[tuple[str, str]]:
         yield source, path
 
 
-def main() -> int:
+def find() -> str:
+    """The path of a Chromium that starts; empty when there is none to be had."""
     for source, path in tries():
         if path:
             print(f"Chromium from {source}: {path}", file=sys.stderr)
-            print(path)
-            return 0
+            return path
     print("No Chromium. Install one, or name it by SEQUIN_CHROMIUM.", file=sys.stderr)
-    return 1
+    return ""
+
+
+def main() -> int:
+    path = find()
+    print(path)
+    return 0 if path else 1
 
 
 if __name__ == "__main__":

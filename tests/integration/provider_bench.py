@@ -11,7 +11,8 @@ from sandbox.process import RunningSandbox
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access
 from syncs.providers.kit.catalogue import Collection, Quota
-from syncs.providers.kit.client import Client, make_http
+from syncs.providers.kit.client import Client
+from syncs.providers.kit.http import make_http
 from syncs.providers.kit.records import RawRecord
 
 

@@ -336,9 +336,7 @@ def test_one_consumer_in_trouble_does_not_stop_another(server: NatsServer) -> No
     assert len(run(server.messages())) == 10
 
 
-def test_queued_work_that_is_lost_is_found_again(
-    server: NatsServer, lane: str, queued: list[tuple[Any, ...]]
-) -> None:
+def test_queued_work_that_is_lost_is_found_again(server: NatsServer, lane: str, queued: list[tuple[Any, ...]]) -> None:
     """Invariant 11: the tables alone tell what lags; what is queued or held is left alone for a while only."""
     from datetime import timedelta
 
@@ -383,5 +381,3 @@ def test_removed_with_purge_empties_its_subjects_only(server: NatsServer, lane: 
 
 def _config(server: NatsServer) -> dict[str, Any]:
     return dict(run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["config"])
-
-

@@ -30,12 +30,12 @@ def sandbox(tmp_path):
         yield sandbox
 
 
-def create(sandbox, name: str, **fields) -> str:
-    return sandbox.control("POST", f"records/stripe/{name}", [fields])["ids"][0]
+def create(sandbox, shelf: str, /, **fields) -> str:
+    return sandbox.control("POST", f"records/stripe/{shelf}", [fields])["ids"][0]
 
 
-def change(sandbox, name: str, record: str, **fields) -> None:
-    sandbox.control("PATCH", f"records/stripe/{name}/{record}", fields)
+def change(sandbox, shelf: str, record: str, /, **fields) -> None:
+    sandbox.control("PATCH", f"records/stripe/{shelf}/{record}", fields)
 
 
 def delete(sandbox, name: str, record: str) -> None:

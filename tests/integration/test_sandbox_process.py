@@ -1,5 +1,10 @@
 """The sandbox as a process: what outlives a restart, who may speak to it, its control API and pages."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import httpx
 import pytest
 
@@ -75,3 +80,44 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
         ):
             with pytest.raises(RuntimeError, match="400"):
                 sandbox.control("POST", path, body)
+
+
+def test_pages_show_collections_records_and_faults(tmp_path):
+    with (
+        running(tmp_path, seed="demo") as sandbox,
+        httpx.Client(base_url=sandbox.url, follow_redirects=True) as browser,
+    ):
+        assert "stand in for the real Salesforce and Stripe" in browser.get("/").text
+        assert "Müller" in browser.get("/browse/salesforce/Contact?q=Müller").text
+        assert browser.get("/browse/salesforce/Nope").status_code == 404
+        assert browser.get("/browse/stripe/customers/cus_nobody").status_code == 404
+        record = sandbox.control("POST", "records/salesforce/Account", {"Name": "Old"})["id"]
+        url = f"/browse/salesforce/Account/{record}"
+        assert "Record saved." in browser.post(url, data={"field.Name": "New & <b>bold</b>"}).text
+        assert "New &amp; &lt;b&gt;bold&lt;/b&gt;" in browser.get(url).text
+        assert browser.post(url, data={"raw": "{"}).status_code == 422
+        assert "Undelete record" in browser.post(url, data={"action": "delete"}).text
+        assert "Record brought back." in browser.post(url, data={"action": "undelete"}).text
+        browser.post("/faults", data={"provider": "stripe", "kind": "rate_limit", "times": "2"})
+        assert sandbox.control("GET", "faults")["faults"][0]["times"] == 2
+        assert "None: both APIs behave." in browser.post("/faults", data={"action": "clear"}).text
+
+
+def test_sigterm_ends_it_cleanly_and_an_orphan_ends_itself(tmp_path):
+    with running(tmp_path) as sandbox:
+        sandbox.process.terminate()
+        assert sandbox.process.wait(10) in (0, -signal.SIGTERM)
+    starter = (
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-m', 'sandbox', '--data-dir', sys.argv[1], "
+        "'--parent-dies'], stdout=subprocess.PIPE, text=True); print(p.stdout.readline(), end='')"
+    )
+    ready = subprocess.run([sys.executable, "-c", starter, str(tmp_path)], capture_output=True, text=True, check=True)
+    url = ready.stdout.removeprefix("SANDBOX READY ").strip()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"{url}/_control/state")
+        except httpx.TransportError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the sandbox outlived the process that started it")

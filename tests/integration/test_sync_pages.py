@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from sequin_console.accounts.models import User
 from sequin_console.common.models import AuditEvent
 from syncs import connections, log, oauth
 from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Record, RecordChange, Sync, SyncCollection
@@ -82,7 +81,8 @@ def make_record(sync: Sync, upstream_id: str, name: str = "thing", **content: ob
 
 def copy_of(sync: Sync, number: int) -> Sync:
     """One more sync with a connection, a feed and a collection of its own; nobody asked upstream."""
-    credential = Credential.objects.create(provider="fake", kind="fake_key", name=f"No. {number}", secrets={"secret": "k"})
+    fields = {"kind": "fake_key", "secrets": {"secret": "k"}}
+    credential = Credential.objects.create(provider="fake", name=f"No. {number}", **fields)
     other = Sync.objects.create(name=f"No. {number}", provider="fake", credential=credential)
     feed = Feed.objects.create(sync=other, key="fake:thing", looked_at=timezone.now())
     row = row_of(sync)
@@ -125,7 +125,7 @@ def text_of(answer) -> str:
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_address_asks_who_is_there(name, method, sync, app, vera, ada, stan, browser_of: BrowserOf) -> None:
-    """Stan is sent to sign in; Vera is refused what changes or asks upstream; Ada what is an admin's. Nothing changes."""
+    """Stan is sent to sign in, Vera refused what changes or asks upstream, Ada what is an admin's."""
     make_record(sync, "thing-1")
     path, before = path_of(name, sync, app), changes_made()
     answer = getattr(browser_of(stan), method)(path)
@@ -161,7 +161,8 @@ def test_viewer_is_not_shown_what_she_may_not_press(name, sync, app, vera, brows
     SyncCollection.objects.filter(pk=row.pk).update(held_deletes=7, phase=Phase.LIVE)
     Credential.objects.update(state=CredentialState.RECONNECT)
     page = text_of(browser_of(vera).get(path_of(name, sync, app)))
-    assert {form for form in re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', page)} <= {"/accounts/sign-out/"}
+    forms = re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', page)
+    assert set(forms) <= {"/accounts/sign-out/"}
     for other in set(NAMES) - SEEN_BY_ALL - PUBLIC:
         assert f'"{path_of(other, sync, app)}"' not in page, other
 
@@ -253,7 +254,8 @@ def test_refused_key_is_said_at_its_field_and_not_sent_back(ada, browser_of: Bro
     for headers in ({}, HTMX):
         answer = browser_of(ada).post(path, {"name": "", "secret": "key-123456"}, headers=headers)
         assert answer.status_code == 422
-        assert answer.context["form"].errors["secret"] == ["The provider refused the key."]
+        said = ["The provider refused the key.", "Create a new key and paste it in."]
+        assert answer.context["form"].errors == {"secret": said}
         assert "key-123456" not in text_of(answer)
     assert not Credential.objects.exists()
 
@@ -338,7 +340,7 @@ def test_oauth_app_is_made_and_its_secret_never_comes_back(root, browser_of: Bro
     wanted = {"name": "Our app", "client_id": "id-1", "client_secret": "s3cret-app", "host": "my_domain"}
     answer = browser.post(path, wanted | {"login_url": "https://evil.example"})
     assert answer.status_code == 422
-    assert list(answer.context["form"].errors)[0] == "login_url"
+    assert "login_url" in answer.context["form"].errors
     assert "s3cret-app" not in text_of(answer)
     browser.post(path, wanted | {"login_url": "acme.my.salesforce.com"})
     app = OAuthApp.objects.get()
@@ -416,7 +418,8 @@ def test_refusal_at_the_provider_is_said_in_words(app, ada, browser_of: BrowserO
 
 
 def test_link_of_the_api_hands_the_connection_to_its_caller(app, stan, ada, browser_of: BrowserOf, granted) -> None:
-    link = oauth.start_link(app, "salesforce_oauth2", by=ada, return_url="https://caller.example/back?a=1", return_state="s&1")
+    caller = {"return_url": "https://caller.example/back?a=1", "return_state": "s&1"}
+    link = oauth.start_link(app, "salesforce_oauth2", by=ada, **caller)
     browser = browser_of(stan)
     begun = browser.get(reverse("syncs:oauth_start", args=[link.rstrip("/").rpartition("/")[2]]))
     state = re.search(r"[?&]state=([^&]+)", begun["Location"])[1]
@@ -428,13 +431,14 @@ def test_link_of_the_api_hands_the_connection_to_its_caller(app, stan, ada, brow
 # --- The wizard ------------------------------------------------------------------------------------------------
 
 
-def test_wizard_leads_from_a_connection_to_a_running_sync_without_javascript(upstream, ada, browser_of: BrowserOf) -> None:
+def test_wizard_leads_to_a_running_sync_without_javascript(upstream, ada, browser_of: BrowserOf) -> None:
     credential = upstream.sync("thing").credential
     Sync.objects.all().delete()
     browser, pick = browser_of(ada), reverse("syncs:create_pick", args=[credential.pk])
     assert pick in text_of(browser.get(reverse("syncs:create")))
     page = text_of(browser.get(pick))
-    assert re.findall(r'name="collection_ids" value="([^"]+)"', page) == [f"fake:{n}" for n in ("thing", "other", "mine", "seldom")]
+    offered = re.findall(r'name="collection_ids" value="([^"]+)"', page)
+    assert offered == ["fake:thing", "fake:other", "fake:mine", "fake:seldom"]
     assert "Custom" in page
     step = browser.post(pick, {"collection_ids": ["fake:thing", "fake:mine"]})
     assert step.context["picked"] == [("fake:thing", "Thing"), ("fake:mine", "Mine")]
@@ -458,7 +462,8 @@ def test_going_back_keeps_the_picks(sync, ada, browser_of: BrowserOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "field"), [({"name": ""}, "name"), ({"poll_s": "7"}, "poll_s"), ({"collection_ids": ["fake:gone"]}, "__all__")]
+    ("changed", "field"),
+    [({"name": ""}, "name"), ({"poll_s": "7"}, "poll_s"), ({"collection_ids": ["fake:gone"]}, "__all__")],
 )
 def test_errors_of_the_last_step_stand_at_their_fields(changed, field, sync, ada, browser_of: BrowserOf) -> None:
     wanted = {"name": "Sales", "poll_s": "60", "collection_ids": ["fake:thing"]} | changed
@@ -488,7 +493,8 @@ def test_provider_that_does_not_answer_is_said_on_the_page(sync, ada, browser_of
         answer = browser_of(ada).get(reverse(f"syncs:{name}", args=args))
         assert answer.status_code == 200
         assert "The provider refused the key." in text_of(answer)
-    saved = browser_of(ada).post(reverse("syncs:edit", args=[sync.pk]), {"name": "New", "poll_s": "60", "removal": "leave"})
+    wanted = {"name": "New", "poll_s": "60", "removal": "leave"}
+    saved = browser_of(ada).post(reverse("syncs:edit", args=[sync.pk]), wanted)
     assert saved.status_code == 303
     sync.refresh_from_db()
     assert (sync.name, sync.collections.exclude(phase=Phase.REMOVING).count()) == ("New", 2)
@@ -514,7 +520,10 @@ def test_looking_now_at_a_paused_sync_is_refused_in_words(sync, ada, browser_of:
     assert "Resume it first." in json.loads(answer["HX-Trigger"])["toast"]["text"]
 
 
-@pytest.mark.parametrize(("posted", "again"), [({"collection_id": "fake:thing"}, {"fake:thing"}), ({}, {"fake:thing", "fake:other"})])
+@pytest.mark.parametrize(
+    ("posted", "again"),
+    [({"collection_id": "fake:thing"}, {"fake:thing"}), ({}, {"fake:thing", "fake:other"})],
+)
 def test_collections_are_read_again_one_or_all(posted, again, sync, ada, browser_of: BrowserOf) -> None:
     sync.collections.update(phase=Phase.LIVE)
     browser_of(ada).post(reverse("syncs:read_again", args=[sync.pk]), posted)
@@ -588,8 +597,9 @@ def test_delete_asks_what_becomes_of_the_messages(removal, sync, ada, browser_of
 
 def test_hostile_text_is_escaped_in_list_and_page(sync, vera, browser_of: BrowserOf) -> None:
     record = make_record(sync, HOSTILE, name_of_it=HOSTILE)
+    previous = json.dumps({HOSTILE: 1})
     RecordChange.objects.create(
-        record=record, seq=record.seq, kind="update", seen_by="feed", at=timezone.now(), previous=json.dumps({HOSTILE: 1})
+        record=record, seq=record.seq, kind="update", seen_by="feed", at=timezone.now(), previous=previous
     )
     for path in (reverse("syncs:records"), reverse("syncs:record", args=[sync.pk, "fake:thing", HOSTILE])):
         page = text_of(browser_of(vera).get(path))
@@ -597,7 +607,9 @@ def test_hostile_text_is_escaped_in_list_and_page(sync, vera, browser_of: Browse
         assert "&lt;script&gt;alert" in page
 
 
-@pytest.mark.parametrize("upstream_id", ["a/b", "a//b/", "x y+z%2F?#&", "Ünï çödé 漢字", 'q"uote\'', "two\nlines", "{}", "é" * 300])
+@pytest.mark.parametrize(
+    "upstream_id", ["a/b", "a//b/", "x y+z%2F?#&", "Ünï çödé 漢字", "q\"uote'", "two\nlines", "{}", "é" * 300]
+)
 def test_record_of_any_id_has_a_page(upstream_id, sync, vera, browser_of: BrowserOf) -> None:
     make_record(sync, upstream_id)
     browser = browser_of(vera)
@@ -669,9 +681,7 @@ def test_record_that_is_not_there_is_not_found(sync, vera, browser_of: BrowserOf
 # --- First steps -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "next_page"), [("connections", "connect"), ("list", "create"), ("records", "create")]
-)
+@pytest.mark.parametrize(("name", "next_page"), [("connections", "connect"), ("list", "create"), ("records", "create")])
 def test_empty_pages_tell_the_next_step(name, next_page, ada, vera, browser_of: BrowserOf) -> None:
     path, step = reverse(f"syncs:{name}"), f'href="{reverse(f"syncs:{next_page}")}"'
     assert step in text_of(browser_of(ada).get(path))

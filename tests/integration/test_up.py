@@ -115,6 +115,7 @@ async def test_restart_keeps_data_and_ports(up: RunningUp) -> None:
 
 def test_nothing_outlives_a_killed_supervisor(up: RunningUp) -> None:
     """And the next `up` starts as if nothing had been."""
+    up.stop()
     with running_up(up.data_dir) as killed:
         killed.wait_until_ready()
         killed.kill()

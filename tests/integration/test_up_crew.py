@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sequin_console.up import crew as crews
+from sequin_console.up import ports
 from sequin_console.up.crew import Crew
 from sequin_console.up.process import Spec
 
@@ -82,6 +84,13 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage
     stage.crew.stop([(list(stage.crew.pids()), 0.0)])
+
+
+def test_port_that_somebody_listens_on_is_not_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert not ports.is_free("127.0.0.1", port)
+    assert ports.is_free("127.0.0.1", port)
 
 
 def test_killed_child_is_started_again_and_said_so(stage: Stage) -> None:

@@ -21,3 +21,5 @@ class Command(BaseCommand):
             raise CommandError(f"{problem} {problem.next_step}".strip()) from problem
         except (httpx.HTTPError, TimeoutError) as error:
             raise CommandError(str(error) or type(error).__name__) from error
+        finally:
+            demo.close()

@@ -12,7 +12,7 @@ from django_q.tasks import async_task
 
 from consumers import tasks as consumer_tasks
 from sequin_console import housekeeping
-from sequin_console.common import heartbeats, leases
+from sequin_console.common import heartbeats, leases, trace
 from sequin_console.common.models import Duty
 from syncs import tasks as sync_tasks
 
@@ -45,8 +45,9 @@ class Command(BaseCommand):
                 duty = hold(duty)
                 if duty is not None:
                     heartbeats.beat("scheduler")
-                    for chore in chores:
-                        chore.run_if_due()
+                    with trace.span("tick"):
+                        for chore in chores:
+                            chore.run_if_due()
             except DatabaseError as error:  # the database is away: the only thing to do is to wait for it
                 log.warning("scheduler waits for the database", error=type(error).__name__)
                 duty = None

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop
 from syncs.providers.kit.auth import TokenGrant, parse_grant, token_error
-from syncs.providers.kit.client import Answer, no_error, no_quota
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.hosts import clean_url
 
@@ -106,6 +106,7 @@ class Collection:
     feed               collections with the same feed are read together when looking for changes
     versioned_by_time  the record's `updated_at` orders its versions; else the order of reading does
     every_s            look for changes only so often (full re-reads); None = the sync's poll interval
+    reread_every_h     read all records again so often, for changes upstream does not tell of; None = never
     sweep_every_h      compare ids so often; None = never
     custom             defined by the account itself, found by discovery
     shown              offered by default; the rest stands behind "show all"
@@ -121,6 +122,7 @@ class Collection:
     deletes: Deletes
     versioned_by_time: bool = False
     every_s: int | None = None
+    reread_every_h: int | None = None
     sweep_every_h: int | None = 24 * 7
     custom: bool = False
     shown: bool = True
@@ -173,6 +175,7 @@ class Provider:
     concurrency      requests in flight per credential
     classify         an answer -> what went wrong, None if nothing did
     read_quota       an answer's headers -> how much of the quota is used, if they say so
+    spare_quota      quota used -> why reading pauses before it is used up; None while there is enough
     check_host       a login host someone typed -> the same, cleaned; raises BadHost
     dropped          what does not arrive as sent, in words, for the docs
     """
@@ -191,6 +194,7 @@ class Provider:
     request_headers: "Callable[[Mapping[str, str], Mapping[str, str]], dict[str, str]]" = bearer
     classify: Callable[[Answer], ProviderError | None] = no_error
     read_quota: "Callable[[Mapping[str, str]], Quota | None]" = no_quota
+    spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop
     check_host: Callable[[str], str] = clean_url
     dropped: tuple[str, ...] = ()
 

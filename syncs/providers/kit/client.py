@@ -4,19 +4,26 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from http.cookiejar import DefaultCookiePolicy
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from syncs.providers.kit import raw
 from syncs.providers.kit.access import Access, AccessSource, FixedAccess
-from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop, retry_after
+from syncs.providers.kit.errors import (
+    CredentialsRefused,
+    HostGone,
+    ProviderError,
+    RateLimited,
+    UnexpectedShape,
+    UpstreamFailed,
+)
+from syncs.providers.kit.http import TIMEOUT
 from syncs.providers.kit.mask import excerpt
 from syncs.providers.kit.times import parse_http_date
 
@@ -26,35 +33,8 @@ if TYPE_CHECKING:
 TRIES = 3
 FIRST_WAIT_S = 0.5
 PATIENCE_S = 3.0  # a pause this short is sat out here; a longer one goes back to the engine
-CONNECT_S = 10.0
-READ_S = 130.0  # Salesforce lets a query run for 120 s
 TOTAL_S = 300.0
 MAX_BODY_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One whole answer. Header names are looked up without regard to case."""
-
-    status: int
-    headers: httpx.Headers = field(repr=False)
-    body: bytes = field(repr=False)
-    read_no: int = 0
-    date: datetime | None = None
-
-    def moment(self) -> datetime:
-        """The provider's own time when it answered. Raises UnexpectedShape when it did not say."""
-        if self.date is None:
-            raise UnexpectedShape("The provider answered without a date, so we cannot tell where reading stands.")
-        return self.date
-
-
-def no_error(_answer: Answer) -> ProviderError | None:
-    return None
-
-
-def no_quota(_headers: Mapping[str, str]) -> "Quota | None":
-    return None
 
 
 class Client:
@@ -63,7 +43,10 @@ class Client:
     draw_read_no  called as a request leaves: later reads have higher numbers
     classify      the provider's reading of an answer: None if it is good, else what went wrong.
                   RateLimited pauses all requests of this client. UpstreamFailed is tried again at once
+    spare_quota   the quota as last told -> why no further request may leave, None while it may
+    may_move      the token answer says where the API lives: a host name that is gone is worth a renewal, once
     settings      options for readers, by name; tests lower thresholds with it
+    waiting       entered while an answer is waited for
     """
 
     def __init__(
@@ -75,8 +58,11 @@ class Client:
         classify: Callable[[Answer], ProviderError | None] = no_error,
         read_quota: "Callable[[Mapping[str, str]], Quota | None]" = no_quota,
         on_quota: "Callable[[Quota], None] | None" = None,
+        spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop,
+        may_move: bool = False,
         concurrency: int = 4,
         settings: Mapping[str, Any] | None = None,
+        waiting: Callable[[], AbstractContextManager[Any]] = nullcontext,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = chance.random,
@@ -85,7 +71,10 @@ class Client:
         self.concurrency = concurrency
         self._http, self._source = http, source
         self._draw_read_no, self._classify = draw_read_no, classify
-        self._read_quota, self._on_quota = read_quota, on_quota
+        self._read_quota, self._on_quota, self._spare_quota = read_quota, on_quota, spare_quota
+        self._quota: Quota | None = None
+        self._may_move = may_move
+        self._waiting = waiting
         self._sleep, self._clock, self._random = sleep, clock, random
         self._slots = asyncio.Semaphore(concurrency)
         self._paused_until = 0.0
@@ -94,7 +83,7 @@ class Client:
     @classmethod
     def of(cls, provider: "Provider", http: httpx.AsyncClient, source: AccessSource, **options: Any) -> "Client":
         """A client that reads answers as this provider means them."""
-        options.setdefault("concurrency", provider.concurrency)
+        options = {"concurrency": provider.concurrency, "may_move": not provider.api_url, **options}
         return cls(http, source, classify=provider.classify, read_quota=provider.read_quota, **options)
 
     async def get(
@@ -130,12 +119,13 @@ class Client:
         1. A refused token is renewed once, and the request repeated.
         2. A transient fault (no connection, 5xx, broken body) is tried three times, with growing, jittered waits.
         3. A rate limit pauses every request of this client; a short one is sat out, a long one is raised.
+        4. A host whose name is gone has moved, perhaps: renewed access names the new one.
         """
         access = await self._source.access()
         renewed = False
         tries = 0
         while True:
-            await self._sit_out_pause()
+            await self._gate()
             error: ProviderError
             try:
                 return await self._once(method, path, access, is_json, parts)
@@ -150,6 +140,11 @@ class Client:
                     raise
                 error = limited
             except UpstreamFailed as failed:
+                if isinstance(failed, HostGone) and self._may_move:
+                    self._may_move = False
+                    with suppress(CredentialsRefused):  # a pasted key has no renewal, and is none the worse for it
+                        access = await self._source.renew(access)
+                    continue
                 error = failed
             tries += 1
             if tries >= TRIES:
@@ -162,11 +157,14 @@ class Client:
         async with self._slots:
             read_no = self._draw_read_no()
             try:
-                async with asyncio.timeout(TOTAL_S):
-                    answer = await self._exchange(method, url, headers, parts, read_no)
+                with self._waiting():
+                    async with asyncio.timeout(TOTAL_S):
+                        answer = await self._exchange(method, url, headers, parts, read_no)
             except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as fault:
                 # The exception's text may hold the URL; its type says enough.
-                raise UpstreamFailed("The provider did not answer.", detail=type(fault).__name__) from None
+                gone = isinstance(fault.__cause__ or fault, aiohttp.ClientConnectorDNSError)
+                kind = HostGone if gone else UpstreamFailed
+                raise kind("The provider did not answer.", detail=type(fault).__name__) from None
         self._note(answer)
         error = self._classify(answer) or self._fault(answer, is_json)
         if error is None:
@@ -181,7 +179,7 @@ class Client:
     async def _exchange(
         self, method: str, url: str, headers: dict[str, str], parts: dict[str, Any], read_no: int
     ) -> Answer:
-        request = self._http.build_request(method, url, headers=headers, json=parts.get("json"), timeout=_TIMEOUT)
+        request = self._http.build_request(method, url, headers=headers, json=parts.get("json"), timeout=TIMEOUT)
         response = await self._http.send(request, stream=True)
         try:
             chunks, size = [], 0
@@ -199,8 +197,10 @@ class Client:
         if answer.date is not None and (self._server_now is None or answer.date > self._server_now):
             self._server_now = answer.date
         quota = self._read_quota(answer.headers)
-        if quota is not None and self._on_quota is not None:
-            self._on_quota(quota)
+        if quota is not None:
+            self._quota = quota
+            if self._on_quota is not None:
+                self._on_quota(quota)
 
     @staticmethod
     def _fault(answer: Answer, is_json: bool) -> ProviderError | None:
@@ -229,7 +229,10 @@ class Client:
         wait_s = seconds if seconds is not None else FIRST_WAIT_S
         self._paused_until = max(self._paused_until, self._clock() + wait_s)
 
-    async def _sit_out_pause(self) -> None:
+    async def _gate(self) -> None:
+        """Let a request pass once no pause stands. Raises when there is one too long to sit out."""
+        if self._quota is not None and (stop := self._spare_quota(self._quota)):
+            raise stop
         left_s = self._paused_until - self._clock()
         if left_s > PATIENCE_S:
             raise RateLimited("The provider asked us to slow down.", retry_after_s=left_s)
@@ -242,43 +245,3 @@ def with_params(url: str, params: Mapping[str, Any] | None) -> str:
     if not params:
         return url
     return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
-
-
-def retry_after(answer: Answer) -> float | None:
-    """Seconds to wait by the `Retry-After` header: a number, or a date less the answer's own date. None without."""
-    text = (answer.headers.get("retry-after") or "").strip()
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        until = parse_http_date(text)
-    if until is None:
-        return None
-    return max(0.0, (until - (answer.date or datetime.now(UTC))).total_seconds())
-
-
-_TIMEOUT = httpx.Timeout(connect=CONNECT_S, read=READ_S, write=30.0, pool=60.0)
-
-
-def make_http(max_connections: int = 100) -> httpx.AsyncClient:
-    """The HTTP client that all credentials of a process share: aiohttp's engine, no redirects, no cookies, no proxy.
-
-    Cookies are refused twice (httpx and aiohttp each keep a jar): one account's must never reach another's requests.
-    """
-    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=max_connections, ssl=transport.ssl_context, keepalive_timeout=20)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-    transport = AiohttpTransport(limits=limits, client=session)
-    http = httpx.AsyncClient(
-        transport=transport,
-        follow_redirects=False,
-        timeout=_TIMEOUT,
-        headers={"User-Agent": "Sequin-Console", "Accept-Encoding": "gzip"},
-        trust_env=False,
-    )
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return http

@@ -6,6 +6,7 @@ ProviderError
 ├── CollectionGone       the collection no longer exists for this account (kind `permission`)
 ├── RateLimited          asked to slow down, or the quota is used up (kind `rate_limit`)
 ├── UpstreamFailed       no answer, 5xx, broken body: worth another try (kind `upstream`)
+│   └── HostGone         its host's name no longer exists: the account may have moved
 ├── CursorLost           upstream forgot our place: start that walk again (kind `upstream`)
 └── UnexpectedShape      an answer we do not understand: stop, keep what we have (kind `shape`)
 """
@@ -57,6 +58,10 @@ class RateLimited(ProviderError):
 
 class UpstreamFailed(ProviderError):
     kind = "upstream"
+
+
+class HostGone(UpstreamFailed):
+    """The API host's name does not resolve."""
 
 
 class CursorLost(ProviderError):

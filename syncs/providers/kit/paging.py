@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from syncs.providers.kit import raw
-from syncs.providers.kit.client import Answer, Client
+from syncs.providers.kit.answers import Answer
+from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import UnexpectedShape
 
 

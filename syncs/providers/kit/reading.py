@@ -34,11 +34,17 @@ class Reader(Protocol):
     def backfill(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[Page]:
         """All records there are, page by page, from the beginning or from a cursor of an earlier page."""
 
+    async def changes_silently(self, collection: Collection) -> bool:
+        """Whether its records can change without upstream telling; asked where the catalogue says `reread_every_h`."""
+
     def changes(self, feed: str, collections: Sequence[Collection], cursor: Cursor) -> AsyncIterator[Page]:
         """What was created, changed or deleted since the cursor, and then the page with `done` set."""
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
-        """These records as they are now; one that is gone comes back with `deleted` set."""
+        """These records as they are now; one that is gone comes back with `deleted` set.
+
+        One that cannot be read, though upstream answers otherwise, is left out.
+        """
 
     def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """The ids of all live records upstream."""

@@ -1,6 +1,6 @@
 """What reading an upstream API yields: raw records in pages, each page with the cursor that is safe after it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,20 +31,29 @@ class RawRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that could not be read, and why. `upstream_id` empty: not even that is known."""
+
+    collection_id: str
+    upstream_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Records to store together, in one transaction with the cursor.
 
     cursor    safe once this page is stored; None inside a walk that only counts as a whole
     done      this walk (backfill, or one look for changes) ends here
     total     how many records the walk will bring in all, if upstream says so
-    skipped   records that could not be read (id or why), shown on the collection; their page goes on
+    skipped   records set aside: shown on the collection, and tried again later; their page goes on
     """
 
     records: list[RawRecord]
     cursor: Cursor | None
     done: bool
     total: int | None = None
-    skipped: tuple[str, ...] = field(default=())
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

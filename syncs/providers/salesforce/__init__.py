@@ -9,9 +9,10 @@ Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), res
 from collections.abc import Mapping
 
 from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, Quota, SetupField
+from syncs.providers.kit.errors import RateLimited
 from syncs.providers.kit.hosts import BadHost
 from syncs.providers.salesforce.catalogue import STANDARD
-from syncs.providers.salesforce.errors import classify
+from syncs.providers.salesforce.errors import QUOTA_PAUSE_S, classify
 from syncs.providers.salesforce.reader import SalesforceReader
 from syncs.providers.salesforce.signin import HOSTS, check_host, token_error, token_grant
 
@@ -26,6 +27,9 @@ OAUTH = OAuth2(
 )
 
 
+QUOTA_SHARE = 0.8  # of the org's API calls of 24 hours, whoever used them
+
+
 def read_quota(headers: Mapping[str, str]) -> Quota | None:
     """`api-usage=10018/100000; api-bursts=1/750; per-app-api-usage=17/250(appName=X)`: the first of these."""
     for part in (headers.get("Sforce-Limit-Info") or "").split(";"):
@@ -34,6 +38,18 @@ def read_quota(headers: Mapping[str, str]) -> Quota | None:
         if name == "api-usage" and used.isdigit() and allowed.isdigit():
             return Quota(int(used), int(allowed))
     return None
+
+
+def spare_quota(quota: Quota) -> RateLimited | None:
+    """Why reading pauses, once we or others have used our share of the org's API calls."""
+    if quota.used < QUOTA_SHARE * quota.allowed:
+        return None
+    return RateLimited(
+        f"{quota.used:,} of the {quota.allowed:,} API calls your Salesforce has for 24 hours are used. "
+        f"We stop at {QUOTA_SHARE:.0%} and leave the rest to your other tools.",
+        next_step="Nothing to do: the sync goes on when fewer are used. A longer interval uses fewer calls.",
+        retry_after_s=QUOTA_PAUSE_S,
+    )
 
 
 def instance_problems(values: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +99,7 @@ PROVIDER = Provider(
     reader=SalesforceReader,
     classify=classify,
     read_quota=read_quota,
+    spare_quota=spare_quota,
     check_host=check_host,
     poll_s=60,
     concurrency=4,

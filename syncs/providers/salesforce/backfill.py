@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 from syncs.providers.kit.catalogue import Collection
-from syncs.providers.kit.errors import UnexpectedShape
+from syncs.providers.kit.errors import UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.records import Cursor, Page
-from syncs.providers.salesforce import soql
+from syncs.providers.salesforce import apart, soql
 from syncs.providers.salesforce.bulk import LONGEST_POLL_S, Bulk
 from syncs.providers.salesforce.catalogue import NOT_IN_BULK
 from syncs.providers.salesforce.errors import BulkRefused, FieldGone, LocatorGone, RecordGone, TooBig
@@ -52,11 +52,13 @@ async def by_id(rest: Rest, collection: Collection, schema: Schema, cursor: Curs
     while found >= size.limit:
         found = 0
         try:
-            async for batch in rest.batches(schema, soql.after_id(after), order=["Id"], limit=size.limit):
+            async for batch in apart.batches(rest, schema, soql.after_id(after), ["Id"], size.limit):
+                found += batch.found
                 if batch.last is None:
                     continue
-                found, after = found + batch.found, batch.last.id
-                yield to_page(collection, schema, batch.rows, {**cursor, "after": after}, total=total)
+                after = batch.last.id
+                place = {**cursor, "after": after}
+                yield to_page(collection, schema, batch.rows, place, total=total, sick=batch.sick)
         except LocatorGone:
             found = size.limit
         except FieldGone:
@@ -99,7 +101,11 @@ async def _wait_and_read(bulk: Bulk, collection: Collection, schema: Schema, cur
         wait_s = min(wait_s * 2, LONGEST_POLL_S)
     done = False
     while not done:
-        results = await bulk.results(schema, cursor["job"], cursor["locator"])
+        try:
+            results = await bulk.results(schema, cursor["job"], cursor["locator"])
+        except UpstreamFailed:
+            await bulk.state(cursor["job"])  # raises in an outage
+            raise BulkRefused("Salesforce could not send a page of a bulk job.") from None
         done = results.locator is None
         cursor = {**cursor, "locator": results.locator}
         rows = [Row.of(values, cursor["read_no"]) for values in results.rows]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import msgspec
 
 from syncs.providers.kit import raw
-from syncs.providers.kit.client import TRIES, Answer, Client
+from syncs.providers.kit.answers import Answer
+from syncs.providers.kit.client import TRIES, Client
 from syncs.providers.kit.errors import UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.paging import LocatorHeader, Request
 from syncs.providers.salesforce import soql

@@ -6,6 +6,7 @@ from typing import Any
 from syncs.providers.kit.catalogue import Collection, Deletes
 
 PREFIX = "salesforce:"
+REREAD_EVERY_H = 24  # objects with calculated fields; the others are only described
 
 # id, object, title; offered by default where the org has them
 OFFERED = (
@@ -96,6 +97,7 @@ def collection(name: str, title: str, *, custom: bool = False) -> Collection:
         upstream=name,
         deletes=_deletes(name),
         versioned_by_time=True,
+        reread_every_h=REREAD_EVERY_H,
         custom=custom,
         shown=name in IDS or (custom and name.endswith("__c")),
         help=_HELP.get(name, ""),

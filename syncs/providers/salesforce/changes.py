@@ -8,7 +8,7 @@ from syncs.providers.kit.catalogue import Collection
 from syncs.providers.kit.errors import UnexpectedShape
 from syncs.providers.kit.records import Cursor, Page
 from syncs.providers.kit.times import parse_time, to_millis_z
-from syncs.providers.salesforce import soql
+from syncs.providers.salesforce import apart, soql
 from syncs.providers.salesforce.backfill import by_id
 from syncs.providers.salesforce.errors import FieldGone, LocatorGone, TooBig
 from syncs.providers.salesforce.rest import Rest, Row, Size, to_page
@@ -65,14 +65,15 @@ async def _since(
         found = 0
         where = soql.changed_after(field, moment, last_id)
         try:
-            async for batch in rest.batches(schema, where, order=[field, "Id"], limit=size.limit):
+            async for batch in apart.batches(rest, schema, where, [field, "Id"], size.limit):
                 found += batch.found
                 if batch.last is None:
                     continue
                 stamp = change_time(batch.last, field)
                 moment, last_id = to_millis_z(stamp), batch.last.id
                 safe = max(old, min(stamp, now - HOLD_BACK))
-                yield to_page(collection, schema, batch.rows, {"t": to_millis_z(safe), "id": ""})
+                place = {"t": to_millis_z(safe), "id": ""}
+                yield to_page(collection, schema, batch.rows, place, sick=batch.sick)
         except LocatorGone:
             found = size.limit
         except TooBig as error:

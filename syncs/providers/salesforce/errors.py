@@ -2,7 +2,7 @@
 
 import json
 
-from syncs.providers.kit.client import Answer, retry_after
+from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,

@@ -11,10 +11,10 @@ from syncs.providers.kit.catalogue import Account, Collection, Field
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
-from syncs.providers.salesforce import backfill, catalogue, changes, soql
+from syncs.providers.salesforce import apart, backfill, catalogue, changes, soql
 from syncs.providers.salesforce.bulk import Bulk
 from syncs.providers.salesforce.errors import TooBig
-from syncs.providers.salesforce.rest import Rest, decode, in_url_sized_parts, to_record
+from syncs.providers.salesforce.rest import Rest, decode, to_page
 from syncs.providers.salesforce.schema import to_field
 
 
@@ -67,18 +67,20 @@ class SalesforceReader:
     def backfill(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[Page]:
         return backfill.backfill(self.rest, self.bulk, collection, cursor)
 
+    async def changes_silently(self, collection: Collection) -> bool:
+        """Formulas and roll-ups get new values without a new change time."""
+        schema, _ = await self.rest.describe(collection.upstream)
+        return schema.is_calculated
+
     def changes(self, feed: str, collections: Sequence[Collection], cursor: Cursor) -> AsyncIterator[Page]:
         return changes.changes(self.rest, collections[0], cursor)
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
         schema, answer = await self.rest.describe(collection.upstream)
-        used = max(sum(len(name) + 1 for name in chunk) for chunk in schema.chunks(self.rest.field_budget))
-        found: dict[str, RawRecord] = {}
-        for part in in_url_sized_parts(ids, used):
-            async for batch in self.rest.batches(schema, soql.among(part)):
-                found.update((row.id, to_record(collection.id, schema, row)) for row in batch.rows)
-        gone = (RawRecord(collection.id, each, None, answer.read_no, deleted=True) for each in ids if each not in found)
-        return [*found.values(), *gone]
+        rows, sick = await apart.read(self.rest, schema, ids)
+        gone = set(ids) - {row.id for row in rows} - set(sick)
+        buried = [RawRecord(collection.id, each, None, answer.read_no, deleted=True) for each in gone]
+        return to_page(collection, schema, rows, None).records + buried
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """Ids of live rows, 2,000 a query."""

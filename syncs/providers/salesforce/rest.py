@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import msgspec
 
 from syncs.providers.kit import raw
+from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.catalogue import Collection
-from syncs.providers.kit.client import Answer, Client
+from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import CollectionGone, UnexpectedShape
 from syncs.providers.kit.paging import NextRecordsUrl, Request
-from syncs.providers.kit.records import Cursor, Page, RawRecord
+from syncs.providers.kit.records import Cursor, Page, RawRecord, Skipped
 from syncs.providers.kit.times import parse_time
 from syncs.providers.salesforce import soql
 from syncs.providers.salesforce.errors import RecordGone, TooBig
@@ -49,11 +50,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """One page of a query: the whole rows, how many it found (some may be left to the next pass), and the last."""
+    """One page of a query: the whole rows, how many it found (some may be left to the next pass), and the last.
+
+    sick  ids of rows that Salesforce cannot serve
+    """
 
     rows: list[Row]
     found: int
     last: Row | None
+    sick: tuple[str, ...] = ()
 
 
 class Size:
@@ -169,14 +174,16 @@ def to_page(
     *,
     done: bool = False,
     total: int | None = None,
+    sick: Sequence[str] = (),
 ) -> Page:
     """A page of these rows; one that cannot be read is named in `skipped`, and the page goes on."""
-    records, skipped = [], []
+    records = []
+    skipped = [Skipped(collection.id, each, "Salesforce could not send it.") for each in sick]
     for row in rows:
         try:
             records.append(to_record(collection.id, schema, row))
         except (ValueError, UnexpectedShape, msgspec.MsgspecError) as error:
-            skipped.append(f"{row.id}: {error}"[:200])
+            skipped.append(Skipped(collection.id, row.id, str(error)[:200]))
     return Page(records, cursor, done, total, tuple(skipped))
 
 

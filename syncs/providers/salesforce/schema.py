@@ -53,6 +53,16 @@ class Schema:
         usable = {field.name for field in self.fields if field.filterable and field.sortable}
         return next((name for name in CHANGE_FIELDS if name in usable), None)
 
+    @cached_property
+    def head(self) -> tuple[str, ...]:
+        """The fields that place a row in a walk: Id, and the change field."""
+        return tuple(dict.fromkeys(["Id", *filter(None, [self.change_field])]))
+
+    @property
+    def is_calculated(self) -> bool:
+        """Whether a value may change without the record's change time: a formula or a roll-up."""
+        return any(field.calculated for field in self.fields)
+
     @property
     def has_delete_mark(self) -> bool:
         return "IsDeleted" in self.names
@@ -62,7 +72,7 @@ class Schema:
 
         Each chunk begins with Id and the change field: rows are merged by them.
         """
-        head = tuple(dict.fromkeys(["Id", *filter(None, [self.change_field])]))
+        head = self.head
         start = sum(len(name) + 1 for name in head)
         chunks, chunk, length = [], list(head), start
         for name in self.names:
@@ -132,7 +142,7 @@ _TYPES = {
     "complexvalue": "object",
     "json": "object",
 }
-_FORMULA = "A formula: a change of its value alone is not announced, and arrives with the record's next change."
+_FORMULA = "Calculated by Salesforce, which announces no new value: all records are read again once a day for it."
 
 
 def to_field(field: SField) -> Field:

@@ -31,6 +31,7 @@ class Resource:
     params      always sent when listing
     listed_too  creation raises no event: what was created lately is listed with each look at the events
     single      not a list: the path answers one object
+    partly      some edits raise no event: the whole list is read again once a day
     """
 
     name: str
@@ -43,6 +44,7 @@ class Resource:
     params: tuple[tuple[str, str], ...] = ()
     listed_too: bool = False
     single: bool = False
+    partly: bool = False
     shown: bool = True
     help: str = ""
 
@@ -51,7 +53,7 @@ class Resource:
         return PREFIX + self.name
 
 
-_PARTLY = "Some edits raise no event in Stripe; they arrive with the next event or the next full read."
+_PARTLY = "Some edits raise no event in Stripe: the whole list is read again once a day."
 _WHOLE = "Stripe announces no changes here: the list is read again every hour."
 
 RESOURCES = (
@@ -71,8 +73,8 @@ RESOURCES = (
     ),
     Resource("subscription_schedule", "Subscription schedules", "/v1/subscription_schedules", "subscription_schedule"),
     Resource("invoice", "Invoices", "/v1/invoices", "invoice", deletable=True),
-    Resource("invoiceitem", "Invoice items", "/v1/invoiceitems", "invoiceitem", deletable=True, help=_PARTLY),
-    Resource("invoice_payment", "Invoice payments", "/v1/invoice_payments", "invoice_payment", help=_PARTLY),
+    Resource("invoiceitem", "Invoice items", "/v1/invoiceitems", "invoiceitem", deletable=True, partly=True),
+    Resource("invoice_payment", "Invoice payments", "/v1/invoice_payments", "invoice_payment", partly=True),
     Resource("credit_note", "Credit notes", "/v1/credit_notes", "credit_note"),
     Resource("charge", "Charges", "/v1/charges", "charge"),
     Resource("refund", "Refunds", "/v1/refunds", "refund"),
@@ -82,7 +84,7 @@ RESOURCES = (
     Resource("payment_method", "Payment methods", "/v1/payment_methods", "payment_method", by_created=False),
     Resource("checkout_session", "Checkout sessions", "/v1/checkout/sessions", "checkout.session", listed_too=True),
     Resource("payment_link", "Payment links", "/v1/payment_links", "payment_link", by_created=False),
-    Resource("quote", "Quotes", "/v1/quotes", "quote", by_created=False, help=_PARTLY),
+    Resource("quote", "Quotes", "/v1/quotes", "quote", by_created=False, partly=True),
     Resource(
         "balance_transaction",
         "Balance transactions",
@@ -200,7 +202,8 @@ def to_collection(resource: Resource) -> Collection:
         every_s=3600 if resource.found is Found.WHOLE else None,
         sweep_every_h=None if _DELETES[resource.found] is Deletes.NONE or resource.single else 24 * 7,
         shown=resource.shown,
-        help=resource.help,
+        reread_every_h=24 if resource.partly else None,
+        help=_PARTLY if resource.partly else resource.help,
         cost=_COST[resource.found],
         params=resource.params,
         volatile=("pending_webhooks",) if resource.found is Found.SELF else (),

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from syncs.providers.kit.client import Answer, retry_after
+from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,

@@ -4,23 +4,26 @@ Docs    https://docs.stripe.com/api/events, kept 30 days, newest first, whole se
 Why     an event's own copy of the object is rendered in the account's default API version, whatever we ask for
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
 from syncs.providers.kit import raw
-from syncs.providers.kit.client import Answer
-from syncs.providers.kit.errors import CollectionGone, CursorLost, PermissionMissing, UnexpectedShape
+from syncs.providers.kit.answers import Answer
+from syncs.providers.kit.errors import CursorLost, UnexpectedShape
 from syncs.providers.kit.paging import Request
 from syncs.providers.kit.records import Cursor, Page, RawRecord
 from syncs.providers.kit.times import to_unix
+from syncs.providers.stripe import objects
 from syncs.providers.stripe.catalogue import BY_ID, OWNERS, RELATED, Found, Resource
-from syncs.providers.stripe.lists import PAGE, PAGING, Head, Lists, created, decode_list, to_record, together
+from syncs.providers.stripe.lists import PAGE, PAGING, Head, Lists, created, decode_list, to_record
 
 PATH = "/v1/events"
 OVERLAP_S = 15 * 60  # events show up late, and then among older ones
 WINDOW_S = 3600  # a longer gap with many events is read hour by hour, oldest first, so that it can be resumed
+DEEP_S = DEEP_EVERY_S = 24 * 3600  # some events show up hours late, after an incident at Stripe
 FOLLOW_S = 12 * 3600  # how far behind a quiet account's cursor stays
 KEPT_S = 30 * 24 * 3600 - 12 * 3600
 SEEN_MAX = 2_000  # event ids remembered over the overlap; beyond, some objects are read twice
@@ -61,12 +64,13 @@ class Hints:
 
 
 async def changes(lists: Lists, collection_ids: Sequence[str], cursor: Cursor) -> AsyncIterator[Page]:
-    """Everything events tell of since the cursor.
+    """Everything events tell of since the cursor; once a day, also what turned up very late.
 
     Cursor: {"t": all events up to this creation time are told of, unix seconds, "seen": ids of events that will be met
-    again, "settled": none can show up late below t any more}. It moves by what was seen, not by the clock: a wrong one
-    upstream must not carry it over unread events. Only a quiet account's follows at half a day's distance, lest events
-    age out. Raises CursorLost when events have been dropped since.
+    again, "settled": none can show up late below t any more, "deep_at": when the last long look back was}; while one is
+    under way also {"deep": where it stands}. It moves by what was seen, not by the clock: a wrong one upstream must not
+    carry it over unread events. Only a quiet account's follows at half a day's distance, lest events age out.
+    Raises CursorLost when events have been dropped since.
     """
     wanted = [BY_ID[each] for each in collection_ids if each in BY_ID]
     since = int(cursor["t"])
@@ -75,21 +79,55 @@ async def changes(lists: Lists, collection_ids: Sequence[str], cursor: Cursor) -
     now = to_unix(lists.client.server_now())
     if now - since > KEPT_S:
         raise CursorLost("Stripe keeps events for 30 days; the last look was longer ago.")
+    kept = {"deep_at": cursor.get("deep_at", now)} | ({"deep": cursor["deep"]} if "deep" in cursor else {})
     is_long = first is not None and decode_list(raw.repaired(first.body)).has_more
     while is_long and now - since > WINDOW_S:
         until = since + WINDOW_S
         found = await _walk(lists, _window(begin, until))
-        async for page in _read(lists, wanted, found, cursor):
+        async for page in _read(lists, wanted, found, cursor, partial(_part_read, found, cursor)):
             yield page
-        cursor = {"t": until, "seen": _seen(found, until - OVERLAP_S), "settled": False}
+        cursor = {**kept, "t": until, "seen": _seen(found, until - OVERLAP_S), "settled": False}
         yield Page([], cursor, done=False)
         since, begin, first = until, until - OVERLAP_S, None
     found = await _walk(lists, _window(begin), first)
-    async for page in _read(lists, wanted, found, cursor):
+    async for page in _read(lists, wanted, found, cursor, partial(_part_read, found, cursor)):
         yield page
     async for page in _lately_created(lists, wanted, since - OVERLAP_S):
         yield page
-    yield Page([], _reached(found, since, now), done=True)
+    cursor = kept | _reached(found, since, now)
+    async for page in _look_deep(lists, wanted, cursor, now):
+        yield page
+        cursor = page.cursor or cursor
+    yield Page([], cursor, done=True)
+
+
+async def _look_deep(lists: Lists, wanted: Sequence[Resource], cursor: Cursor, now: int) -> AsyncIterator[Page]:
+    """Once a day, the events of the 24 hours before the cursor once more, hour by hour if they are many.
+
+    Under "deep" the cursor holds {"t": told of so far, "until": where the look ends}, unix seconds.
+    """
+    if "deep" not in cursor:
+        if now - int(cursor["deep_at"]) < DEEP_EVERY_S:
+            return
+        cursor = {**cursor, "deep": {"t": int(cursor["t"]) - DEEP_S, "until": int(cursor["t"])}}
+    at, until = cursor["deep"]["t"], cursor["deep"]["until"]
+    step_s = max(until - at, 1)
+    while at < until:
+        first = await lists.client.get(PATH, _window(at, min(at + step_s, until)))
+        if step_s > WINDOW_S and decode_list(raw.repaired(first.body)).has_more:
+            step_s = WINDOW_S
+            continue
+        found = await _walk(lists, _window(at, min(at + step_s, until)), first)
+        async for page in _read(lists, wanted, found, cursor, partial(_deep_read, cursor)):
+            yield page
+        at += step_s
+        cursor = _deep_read(cursor, at)
+        yield Page([], cursor, done=False)
+    yield Page([], {key: value for key, value in cursor.items() if key != "deep"} | {"deep_at": now}, done=False)
+
+
+def _deep_read(cursor: Cursor, reached: int) -> Cursor:
+    return {**cursor, "deep": {**cursor["deep"], "t": max(reached, cursor["deep"]["t"])}}
 
 
 def _reached(found: Told, since: int, now: int) -> Cursor:
@@ -107,10 +145,11 @@ def _window(begin: int, until: int | None = None) -> dict[str, str | int]:
 async def start(lists: Lists) -> Cursor:
     """The creation of the newest event; half a day ago in a quiet account. Every look begins 15 minutes earlier."""
     answer = await lists.client.get(PATH, {"limit": 1})
-    quiet = to_unix(answer.moment()) - FOLLOW_S
+    now = to_unix(answer.moment())
+    quiet = now - FOLLOW_S
     items = decode_list(raw.repaired(answer.body)).data
     newest = max((_event(item).created for item in items), default=quiet)
-    return {"t": max(newest, quiet), "seen": [], "settled": False}
+    return {"t": max(newest, quiet), "seen": [], "settled": False, "deep_at": now}
 
 
 async def _walk(lists: Lists, params: dict[str, str | int], first: Answer | None = None) -> Told:
@@ -172,7 +211,9 @@ def named_objects(event: Event) -> list[tuple[str, str]]:
     return named
 
 
-async def _read(lists: Lists, wanted: Sequence[Resource], found: Told, cursor: Cursor) -> AsyncIterator[Page]:
+async def _read(
+    lists: Lists, wanted: Sequence[Resource], found: Told, cursor: Cursor, part_read: Callable[[int], Cursor | None]
+) -> AsyncIterator[Page]:
     """The objects the events tell of, as they are now.
 
     Objects are read in the order of their first event. Once some are read, all events before the first one of the next
@@ -184,24 +225,16 @@ async def _read(lists: Lists, wanted: Sequence[Resource], found: Told, cursor: C
     todo = sorted(told.changed.items(), key=lambda item: item[1].first)
     for start in range(0, len(todo), READ_TOGETHER):
         part, rest = todo[start : start + READ_TOGETHER], todo[start + READ_TOGETHER :]
-        records = await together(_one(lists, resource, each, times.last) for (resource, each), times in part)
-        yield Page(records, _part_read(found, cursor, rest[0][1].first - 1) if rest else None, done=False)
+        asked = [objects.Wanted(resource, each, times.last) for (resource, each), times in part]
+        records, skipped = await objects.read(lists, asked)
+        yield Page(records, part_read(rest[0][1].first - 1) if rest else None, done=False, skipped=skipped)
 
 
 def _part_read(found: Told, cursor: Cursor, reached: int) -> Cursor | None:
     if reached <= int(cursor["t"]):
         return None
     seen = [event.id for event, _, _ in found if reached - OVERLAP_S <= event.created <= reached][:SEEN_MAX]
-    return {"t": reached, "seen": seen, "settled": False}
-
-
-async def _one(lists: Lists, resource: Resource, object_id: str, changed_at: int) -> RawRecord:
-    """The object now. A refusal names the collection it is about, so that its neighbours can go on without it."""
-    try:
-        return await lists.one(resource, object_id, changed_at)
-    except (PermissionMissing, CollectionGone) as error:
-        error.collection_id = resource.id
-        raise
+    return {**cursor, "t": reached, "seen": seen, "settled": False}
 
 
 async def _lately_created(lists: Lists, wanted: Sequence[Resource], since: int) -> AsyncIterator[Page]:

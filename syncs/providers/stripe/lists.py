@@ -12,10 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from syncs.providers.kit import raw
-from syncs.providers.kit.client import Answer, Client
-from syncs.providers.kit.errors import UnexpectedShape
+from syncs.providers.kit.answers import Answer
+from syncs.providers.kit.client import Client
+from syncs.providers.kit.errors import ProviderError, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.paging import Request, StartingAfter
-from syncs.providers.kit.records import RawRecord
+from syncs.providers.kit.records import RawRecord, Skipped
 from syncs.providers.kit.times import from_unix
 from syncs.providers.stripe.catalogue import Resource
 from syncs.providers.stripe.errors import ObjectGone
@@ -24,6 +25,7 @@ PAGE = 100
 PAGING = StartingAfter()
 _Read = TypeVar("_Read")
 MORE = b'"has_more":true'
+MOST_SICK = 20  # objects at once that Stripe cannot serve; beyond, it is not they that are sick
 
 
 class Head(msgspec.Struct):
@@ -46,7 +48,7 @@ class ListPage:
     """One page: its records in Stripe's order (newest first), the last one's creation, and whether more follow."""
 
     records: list[RawRecord]
-    skipped: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
     last_id: str
     last_created: int | None
     more: bool
@@ -73,22 +75,40 @@ class Lists:
 
     async def _to_page(self, resource: Resource, items: list[msgspec.Raw], answer: Answer, *, more: bool) -> ListPage:
         records: list[RawRecord] = []
-        skipped: list[str] = []
+        skipped: list[Skipped] = []
+        failed: list[ProviderError] = []
         last_id, last_created = "", None
-        shaped = await together(self.shape(bytes(item)) for item in items)
-        for data in shaped:
+        shaped = await together(self._try_shape(bytes(item)) for item in items)
+        for item, data in zip(items, shaped, strict=True):
             try:
-                head = msgspec.json.decode(data, type=Head)
+                head = msgspec.json.decode(item, type=Head)
             except msgspec.MsgspecError as error:
-                head = Head()
-                skipped.append(f"{resource.name}: {error}"[:200])
+                skipped.append(Skipped(resource.id, "", str(error)[:200]))
                 continue
             if not head.id:
-                skipped.append(f"{resource.name}: an object without an id")
+                skipped.append(Skipped(resource.id, "", "An object without an id."))
                 continue
             last_id, last_created = head.id, int(head.created) if head.created is not None else last_created
-            records.append(to_record(resource, head, data, answer.read_no))
+            if isinstance(data, bytes):
+                records.append(to_record(resource, head, data, answer.read_no))
+            else:
+                failed.append(data)
+                skipped.append(Skipped(resource.id, head.id, data.message))
+        if len(failed) > MOST_SICK:
+            raise failed[0]
         return ListPage(records, tuple(skipped), last_id, last_created, more)
+
+    async def _try_shape(self, data: bytes) -> bytes | ProviderError:
+        """The object whole, or why the rest of a nested list does not come."""
+        try:
+            return await self.shape(data)
+        except (UpstreamFailed, UnexpectedShape, ObjectGone) as error:
+            return error
+
+    async def probe(self, resource: Resource) -> None:
+        """Read one member: raises what keeps us from the list."""
+        params = None if resource.single else {**dict(resource.params), "limit": 1}
+        await self.client.get(resource.path, params)
 
     async def one(self, resource: Resource, object_id: str, changed_at: float | None = None) -> RawRecord:
         """The object as it is now; gone (404, or a stub that says so) comes back as deleted."""

@@ -11,7 +11,7 @@ from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import PermissionMissing, UnexpectedShape
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
 from syncs.providers.kit.times import to_unix
-from syncs.providers.stripe import events
+from syncs.providers.stripe import events, objects
 from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS, EVENTS_FEED, Found, Resource
 from syncs.providers.stripe.errors import ObjectGone, PlaceGone
 from syncs.providers.stripe.lists import ListPage, Lists, created
@@ -59,9 +59,7 @@ class StripeReader:
         return ()
 
     async def probe(self, collection: Collection) -> None:
-        resource = _resource(collection)
-        params = None if resource.single else {**dict(resource.params), "limit": 1}
-        await self.client.get(resource.path, params)
+        await self.lists.probe(_resource(collection))
 
     async def count(self, collection: Collection) -> int | None:
         return None
@@ -104,6 +102,10 @@ class StripeReader:
             except PlaceGone:
                 place = {"created": place.get("created")} if resource.by_created else {}
 
+    async def changes_silently(self, collection: Collection) -> bool:
+        """The catalogue says which lists do; nothing more can be learned of Stripe."""
+        return True
+
     def changes(self, feed: str, collections: Sequence[Collection], cursor: Cursor) -> AsyncIterator[Page]:
         if feed == EVENTS_FEED:
             return events.changes(self.lists, [each.id for each in collections], cursor)
@@ -142,8 +144,8 @@ class StripeReader:
         yield Page([], {}, done=True)
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
-        resource = _resource(collection)
-        return [await self.lists.one(resource, each) for each in ids]
+        records, _ = await objects.read(self.lists, [objects.Wanted(_resource(collection), each) for each in ids])
+        return records
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """All ids, from the list itself: Stripe has no shorter one."""

@@ -53,7 +53,8 @@ def test_viewer_who_writes_is_403() -> None:
 @pytest.mark.parametrize(
     "path",
     ["nowhere", "syncs/", "syncs/not-an-id", f"syncs/{NOBODY}", f"syncs/{NOBODY}/nowhere", "", "providers/x",
-     f"nats-consumers/{NOBODY}", f"records/{NOBODY}/a/b/c%2Fd", "syncs/%00", "a" * 3000],
+     f"nats-consumers/{NOBODY}", f"records/{NOBODY}/a/b/c%2Fd", "syncs/%00", "a" * 3000, "a%0Ab", "%FF%0A",
+     f"records/{NOBODY}/a/b%0Ac"],
 )  # fmt: skip
 def test_unknown_addresses_are_404(api: ApiClient, path: str) -> None:
     assert error_of(api.get(path), 404)["kind"] == "not_found"

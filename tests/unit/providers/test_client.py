@@ -5,9 +5,11 @@ import asyncio
 import httpx
 import pytest
 
+from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.catalogue import Quota
-from syncs.providers.kit.client import Answer, Client, make_http, retry_after, with_params
+from syncs.providers.kit.client import Client, with_params
 from syncs.providers.kit.errors import CredentialsRefused, RateLimited, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.http import make_http
 from syncs.providers.kit.mask import excerpt
 from tests.unit.providers.fakes import BASE, NOW, SECRET, Source, Time, answer, client_for, script
 

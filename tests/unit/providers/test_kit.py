@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from syncs.providers.kit import auth
-from syncs.providers.kit.client import Answer
+from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.errors import CredentialsRefused, RateLimited, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.hosts import BadHost, clean_url
 from syncs.providers.kit.paging import LocatorHeader, NextRecordsUrl, Request, StartingAfter

@@ -10,6 +10,7 @@ from syncs.providers.kit import raw
 from syncs.providers.kit.errors import UnexpectedShape
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 numbers = st.sampled_from([b"1.10", b"9007199254740993", b"12345678901234567890123", b"-0.0", b"1E400", b"0.1000"])
 values = st.one_of(
     numbers,
@@ -20,7 +21,7 @@ values = st.one_of(
         lambda t: json.dumps(t, ensure_ascii=False).encode()
     ),
 )
-objects = st.dictionaries(st.text(alphabet=st.characters(exclude_categories=["Cs"])), values)
+objects = st.dictionaries(texts, values)
 
 
 @patient

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncs.providers.kit import raw
+from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.catalogue import Deletes, Quota
-from syncs.providers.kit.client import Answer
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -122,9 +122,8 @@ def test_bulk_gives_the_same_bytes_as_rest(text, number, deleted):
         "Number__c": (number or "null").encode(),
         "Count__c": b"12",
     }
-    whole = number is not None and number.lstrip("-").isdigit()
-    line = ["a01", str(deleted).lower(), "2026-11-20T08:15:00.000Z", text or "", f"{number}.0" if whole else number or "",
-            "12.0"]  # fmt: skip
+    number_cell = f"{number}.0" if number is not None and number.lstrip("-").isdigit() else number or ""
+    line = ["a01", str(deleted).lower(), "2026-11-20T08:15:00.000Z", text or "", number_cell, "12.0"]
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([SCHEMA.names, line])
     (row,) = parse_csv(out.getvalue().encode(), SCHEMA)

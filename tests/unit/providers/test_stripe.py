@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from syncs.providers.kit.client import Answer
+from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,

@@ -10,6 +10,7 @@ from sandbox.salesforce.errors import ApiError
 from sandbox.salesforce.objects import STANDARD_OBJECTS
 from sandbox.salesforce.soql import Comparison, Junction, parse
 from sandbox.salesforce.soql_sql import Compiler
+from sandbox.store import Store
 
 OBJECTS = {sobject.name: sobject for sobject in STANDARD_OBJECTS}
 
@@ -125,6 +126,26 @@ def test_indexed_columns_are_used_for_the_keyset():
     assert "stamp_ms >= ?" in statement.tail
     assert statement.params[0] == "salesforce/Contact"
     assert statement.params.count(statement.params[1]) == 3  # the stamp: equal, above, and the implied bound
+
+
+@pytest.mark.parametrize(
+    ("clauses", "index"),
+    [
+        ("WHERE SystemModstamp <= 2026-11-21T00:00:00Z AND Id > '003' ORDER BY Id LIMIT 2000", "records_by_id"),
+        (
+            "WHERE ((SystemModstamp = 2026-11-20T08:15:00Z AND Id > '003') OR SystemModstamp > 2026-11-20T08:15:00Z)"
+            " AND SystemModstamp <= 2026-11-21T00:00:00Z ORDER BY SystemModstamp, Id LIMIT 2000",
+            "records_by_stamp",
+        ),
+    ],
+)
+def test_keysets_read_an_index_in_order(tmp_path, clauses, index):
+    store = Store(tmp_path / "sandbox.sqlite3")
+    statement = compiled(f"SELECT Id FROM Contact {clauses}")
+    plan = store.read(f"EXPLAIN QUERY PLAN SELECT id, body FROM records {statement.tail}", statement.params)
+    store.close()
+    assert len(plan) == 1, "one search, and no sorting after it"
+    assert index in plan[0][3]
 
 
 def test_deleted_rows_are_left_out_of_query():

@@ -1,0 +1,57 @@
+"""One answer of an upstream API, and what its headers say of waiting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+
+from syncs.providers.kit.errors import ProviderError, UnexpectedShape
+from syncs.providers.kit.times import parse_http_date
+
+if TYPE_CHECKING:
+    from syncs.providers.kit.catalogue import Quota
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer. Header names are looked up without regard to case."""
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    read_no: int = 0
+    date: datetime | None = None
+
+    def moment(self) -> datetime:
+        """The provider's own time when it answered. Raises UnexpectedShape when it did not say."""
+        if self.date is None:
+            raise UnexpectedShape("The provider answered without a date, so we cannot tell where reading stands.")
+        return self.date
+
+
+def no_error(_answer: Answer) -> ProviderError | None:
+    return None
+
+
+def no_quota(_headers: Mapping[str, str]) -> "Quota | None":
+    return None
+
+
+def no_stop(_quota: "Quota") -> ProviderError | None:
+    return None
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait by the `Retry-After` header: a number, or a date less the answer's own date. None without."""
+    text = (answer.headers.get("retry-after") or "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        until = parse_http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (answer.date or datetime.now(UTC))).total_seconds())

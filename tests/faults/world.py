@@ -1,0 +1,227 @@
+"""A console made of real processes, in a folder of its own: `with running_world(tmp_path) as world: …`
+
+sandbox and nats-server (operator mode, TLS) are started as every test starts them. The clusters and the scheduler run
+under the supervisor's own crew and watch (sequin_console/up), so a dead one is started again, and a hung one replaced, as
+`up` does it. Nothing here reads the console's tables by its own code: `query` is plain SQL.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sandbox import process as sandbox_process
+from sandbox.process import RunningSandbox
+from sequin_console.up.crew import Crew
+from sequin_console.up.process import Spec
+from sequin_console.up.watch import CLUSTERS, SCHEDULER, Watch
+from tests.faults.traces import Trace
+from tests.nats_server import JwtServer, NatsServer, jwt_server, make_tls, run
+from tests.running_up import ROOT, clean_environment
+
+SYNCS = {"CRM": ["salesforce:contact", "salesforce:account"], "Sales": ["salesforce:lead", "salesforce:opportunity"]}
+OBJECTS = {
+    "salesforce:contact": "Contact",
+    "salesforce:account": "Account",
+    "salesforce:lead": "Lead",
+    "salesforce:opportunity": "Opportunity",
+}
+PROGRAMS = {
+    **{name: Spec(name, ("manage.py", "qcluster"), {"Q_CLUSTER_NAME": name}) for name in CLUSTERS},
+    SCHEDULER: Spec(SCHEDULER, ("manage.py", "scheduler")),
+}
+# How each consumer delivers, and what its stream keeps. A stream that keeps every message shows the order of all that
+# was ever stored; a source or republish of one that does not would miss what is overwritten meanwhile.
+STREAMS: dict[str, dict[str, Any]] = {
+    "fenced": {"max_msgs_per_subject": -1},
+    "basic": {"max_msgs_per_subject": -1, "allow_atomic": False},
+    "latest": {},
+}
+READ_BEATS_S = 1.0
+STOP = (((SCHEDULER,), 2.0), (CLUSTERS, 4.0))
+Row = tuple[Any, ...]
+
+
+class World:
+    """One console. `tick` must be called often: every wait of this package does."""
+
+    def __init__(self, folder: Path, sandbox: RunningSandbox, nats: NatsServer, environ: Mapping[str, str]) -> None:
+        self.folder, self.sandbox, self.nats = folder, sandbox, nats
+        self.data_dir = folder / "data"
+        self.trace = Trace(folder / "trace.jsonl")
+        self.said: list[str] = []
+        self.ids: dict[str, Any] = {}
+        self._environ = dict(environ)
+        self._crew = Crew(folder / "logs", self.said.append)
+        self._watch, self._beats_at = Watch(), 0.0
+
+    # --- Processes ---------------------------------------------------------------------------------------------------
+
+    def start(self, *names: str) -> None:
+        """Start clusters (`syncs`, `consumers`) or the `scheduler`."""
+        for name in names:
+            spec = PROGRAMS[name]
+            self._crew.start(Spec(name, spec.argv, {**self._environ, **spec.env}))
+
+    def pid(self, name: str) -> int | None:
+        return self._crew.pids().get(name)
+
+    def kill_group(self, name: str) -> None:
+        """SIGKILL to a cluster with all its workers, or to the scheduler."""
+        self._crew.replace(name, "is killed by the test")
+
+    def tick(self) -> None:
+        """Start again what has died, replace what hangs."""
+        now_s = time.monotonic()
+        self._crew.tick(now_s)
+        if now_s >= self._beats_at:
+            self._beats_at = now_s + READ_BEATS_S
+            self._watch.see(dict(self.query("SELECT name, at FROM common_heartbeat")), now_s)
+            for name, why in self._watch.hung(self._crew.started_s(), now_s).items():
+                self._crew.replace(name, why)
+
+    def stop(self) -> None:
+        self._crew.stop(STOP)
+
+    def wait_for(self, claim: Callable[[], Any], within_s: float, told: Callable[[], str] | str = "") -> Any:
+        """What `claim` gives, as soon as it is something. Raises AssertionError with what is known of the world."""
+        deadline = time.monotonic() + within_s
+        while not (found := claim()):
+            self.tick()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{told() if callable(told) else told}\n{self.state()}")
+            time.sleep(0.02)
+        return found
+
+    # --- What is in the tables -----------------------------------------------------------------------------------------
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Rows of the console's own database, read past its code."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data_dir}/console.sqlite3?mode=ro", uri=True)) as db:
+            return db.execute(sql, params).fetchall()
+
+    def heads(self) -> dict[str, int]:
+        """The end of each sync's log."""
+        return {_uuid(pk): head for pk, head in self.query("SELECT sync_id, head_seq FROM syncs_synchead")}
+
+    def is_read(self) -> bool:
+        """Every collection's history has been read once."""
+        return not self.query("SELECT 1 FROM syncs_synccollection WHERE backfilled_at IS NULL LIMIT 1")
+
+    def is_delivered(self) -> bool:
+        """Every consumer has been acknowledged everything there is."""
+        lagging = self.query(
+            "SELECT 1 FROM consumers_consumercursor c JOIN syncs_synchead h ON h.sync_id = c.sync_id "
+            "WHERE c.acked_seq < h.head_seq LIMIT 1"
+        )
+        expected = len(SYNCS) * len(self.ids["consumers"])
+        return not lagging and self.query("SELECT count(*) FROM consumers_consumercursor") == [(expected,)]
+
+    def state(self) -> str:
+        """For a failing test: who is where, what went wrong, what the processes said last."""
+        parts = [
+            self.query("SELECT collection_id, phase, backfill_read, live_count, error FROM syncs_synccollection"),
+            self.query("SELECT key, due_at, queued_until, lease_until, error FROM syncs_feed"),
+            self.query("SELECT name, state, error, warning FROM consumers_natsconsumer"),
+            self.query("SELECT sync_id, acked_seq, run, lease_until, queued_until FROM consumers_consumercursor"),
+            self.said[-20:],
+        ]
+        logs = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted((self.folder / "logs").glob("*.log"))]
+        return "\n".join([*map(str, parts), *logs])
+
+
+@contextlib.contextmanager
+def running_world(
+    folder: Path, *, records: int = 0, page_size: int = 0, streams: Mapping[str, dict[str, Any]] | None = None
+) -> Iterator[World]:
+    """Sandbox, nats-server and a workspace of two syncs and a consumer for each of `streams`; nothing runs yet.
+
+    records    believable ones in each of four collections
+    page_size  rows a page of upstream's answers; 0 for its own
+    """
+    settings = {"page_size_cap": page_size}
+    with (
+        sandbox_process.running(folder / "sandbox", settings=settings) as sandbox,
+        jwt_server(tls=make_tls()) as nats,
+    ):
+        data_dir = folder / "data"
+        environ = {
+            **clean_environment(data_dir),
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "DATABASE_URL": "",
+            "REDIS_URL": "",
+            "SEQUIN_PROVIDER_URLS": json.dumps({"salesforce": sandbox.salesforce}),
+            "SEQUIN_TRACE_FILE": str(folder / "trace.jsonl"),
+            "SEQUIN_TRACE_BEGINNINGS": "1",
+            "SEQUIN_WORKERS": "2",
+            "SEQUIN_LOG_JSON": "1",
+        }
+        world = World(folder, sandbox, nats, environ)
+        make_tables(data_dir, environ)
+        if records:
+            for name in OBJECTS.values():
+                sandbox.control("POST", f"records/salesforce/{name}?count={records}&spread_s=3000", {})
+        prepare(world, environ, STREAMS if streams is None else streams)
+        try:
+            yield world
+        finally:
+            world.stop()
+
+
+def make_tables(data_dir: Path, environ: Mapping[str, str]) -> None:
+    """Migrate, or take the tables that an earlier world of this process has migrated."""
+    data_dir.mkdir(parents=True)
+    template = _templates.get(os.getpid())
+    if template is None:
+        for database, apps in (("default", []), ("queue", ["django_q"])):
+            call(environ, "manage.py", "migrate", *apps, "--database", database, "--skip-checks", "-v", "0")
+        _templates[os.getpid()] = {file.name: file.read_bytes() for file in data_dir.glob("*.sqlite3")}
+    else:
+        for name, content in template.items():
+            (data_dir / name).write_bytes(content)
+
+
+_templates: dict[int, dict[str, bytes]] = {}
+
+
+def prepare(world: World, environ: Mapping[str, str], streams: Mapping[str, dict[str, Any]]) -> None:
+    """Streams, then connection, syncs and consumers."""
+    nats = world.nats
+    assert isinstance(nats, JwtServer)
+    assert nats.tls is not None
+    creds = nats.make_user().text
+    consumers = []
+    for name, config in streams.items():
+        run(nats.make_stream(name.upper(), prefix=name, **config))
+        place = {"host": nats.host, "port": nats.port, "tls": True, "ca": nats.tls.ca_pem, "creds": creds}
+        consumers.append({"name": name, "subject_prefix": name, "nats": place})
+    grant = world.sandbox.control("POST", "grants", {"provider": "salesforce"})
+    asked = {"grant": grant, "syncs": SYNCS, "consumers": consumers}
+    world.ids = json.loads(call(environ, "-m", "tests.faults.prepare", told=json.dumps(asked)))
+    expected = {name: "basic" if config.get("allow_atomic") is False else "fenced" for name, config in streams.items()}
+    assert world.ids["promises"] == expected
+
+
+def call(environ: Mapping[str, str], *args: str, told: str = "") -> str:
+    """Run Python to its end with a world's environment; what it printed. Raises AssertionError with what it complained of."""
+    done = subprocess.run(
+        [sys.executable, *args], cwd=ROOT, env=dict(environ), input=told, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def _uuid(stored: str) -> str:
+    """SQLite keeps UUIDs as 32 digits; subjects have them with dashes."""
+    return f"{stored[:8]}-{stored[8:12]}-{stored[12:16]}-{stored[16:20]}-{stored[20:]}"
+
+
+def clear(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,61 @@
+"""The docs describe every command, state and API route there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+from django.db import models
+
+from consumers.states import ConsumerState, Messages, Promise
+from syncs.providers import PROVIDERS
+from syncs.states import CredentialState, Phase, Removal, SyncState
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+OURS = ("sequin_console", "sequin_console.accounts", "syncs", "consumers")
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+@pytest.mark.parametrize("command", sorted(name for name, app in get_commands().items() if app in OURS))
+def test_every_command_is_described(command: str) -> None:
+    assert f"manage.py {command}" in read("states-and-commands.md")
+
+
+@pytest.mark.parametrize(
+    "states", [CredentialState, SyncState, Phase, Removal, ConsumerState, Messages, Promise], ids=lambda s: s.__name__
+)
+def test_every_state_is_described(states: type[models.TextChoices]) -> None:
+    text = read("states-and-commands.md")
+    assert [state.label for state in states if state.value and f"**{state.label}**" not in text] == []
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_every_provider_has_a_page_for_its_account_owner(provider: str) -> None:
+    assert read(f"connect-{provider}.md")
+    assert PROVIDERS[provider].label in read("providers.md")
+
+
+def test_every_api_route_is_described() -> None:
+    from sequin_console.api import api
+
+    text = read("api.md")
+    missing = [
+        f"{method.upper()} {path}"
+        for path, operations in api.get_openapi_schema()["paths"].items()
+        for method in operations
+        if f"{method.upper()} {path.removeprefix('/v1')}" not in text.replace("/v1", "")
+    ]
+    assert missing == []
+
+
+def test_every_link_between_the_docs_leads_somewhere() -> None:
+    root = DOCS.parent
+    broken = []
+    for page in [*root.glob("*.md"), *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(root)} -> {target}")
+    assert broken == []
