@@ -134,7 +134,10 @@ _NULLABLE = ("sync_id", "collection_ids", "tombstone_ttl_h")
 
 
 def _rows(pks: Sequence[UUID]) -> list[ConsumerRow]:
+    """These consumers, in the order given; with their secrets, to tell which are set."""
     found = {row.consumer.pk: row for row in queries.rows(NatsConsumer.objects.filter(pk__in=pks))}
+    for pk, consumer in NatsConsumer.objects.in_bulk(list(found)).items():
+        found[pk].consumer = consumer
     return [found[pk] for pk in pks if pk in found]
 
 

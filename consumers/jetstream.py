@@ -9,8 +9,6 @@ pinned to 2.16 for that; tests/integration/test_jetstream.py holds it to it.
 import asyncio
 import json
 import re
-import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,25 +19,23 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from consumers import credentials
+from consumers import credentials, reaching
 from consumers.connection import (
     INBOXES,
     CannotConnect,
-    CannotResolve,
     Denied,
     LinkError,
     LinkLost,
     NatsSettings,
     NoAnswer,
     NobodyListens,
-    SignInRefused,
-    TlsFailed,
     join_host,
     split_host,
     tls_context,
 )
+from consumers.reaching import CONNECT_S
 
-CONNECT_S, ANSWER_S, INFO_S, CLOSE_S = 6.0, 5.0, 3.0, 1.0
+ANSWER_S, CLOSE_S = 5.0, 1.0
 IDLE_S = 300.0
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"\s]+)", re.IGNORECASE)
 
@@ -94,7 +90,10 @@ class Link:
         return version.major, version.minor, version.patch
 
     async def listen(self, on_message: Callable[[Msg], Awaitable[None]]) -> tuple[str, Any]:
-        """A new subject of our inbox whose messages go to `on_message` in order, and its subscription. Raises Denied."""
+        """A new subject of our inbox, whose messages go to `on_message` in order; and its subscription.
+
+        Raises Denied.
+        """
         if not self.inbox:
             raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
         subject = f"{self.inbox}.{uuid4().hex}"
@@ -279,8 +278,8 @@ async def open_link(settings: NatsSettings, *, inboxes: tuple[str, ...] = ()) ->
 
 
 async def _open_one(settings: NatsSettings, host: str, port: int, *, inboxes: tuple[str, ...]) -> Link:
-    addresses = await resolve(host, port)
-    server = await greet(host, port, addresses)
+    await reaching.resolve(host, port)
+    server = await reaching.greet(host, port)
     link = Link(settings)
     try:
         await asyncio.wait_for(link._opened(host, port, handshake_first=settings.tls and not server), 2 * CONNECT_S)
@@ -290,88 +289,8 @@ async def _open_one(settings: NatsSettings, host: str, port: int, *, inboxes: tu
         raise
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         await link.close()
-        raise _explained(error, link, host, port, server) from None
+        raise reaching.explain(error, link.errors, settings, host, port, server) from None
     return link
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host name. Raises CannotResolve."""
-    try:
-        found = await asyncio.wait_for(
-            asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM), CONNECT_S
-        )
-    except (OSError, UnicodeError, TimeoutError):
-        raise CannotResolve(f"The host name {host} is not known.", "Check the spelling of the host.") from None
-    return sorted({str(address[4][0]) for address in found})
-
-
-async def greet(host: str, port: int, addresses: list[str]) -> dict[str, Any]:
-    """What the server says of itself before sign-in; empty when it waits for TLS first. Raises CannotConnect.
-
-    A look of our own before nats-py connects, for nats-py tells a refused port, a silent one and a wrong one alike.
-    """
-    try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
-    except TimeoutError:
-        raise CannotConnect(
-            f"{host} port {port} did not answer within {CONNECT_S:g} seconds.",
-            "Check the port and that no firewall lies between.",
-        ) from None
-    except OSError:
-        raise CannotConnect(
-            f"{host} refused a connection on port {port}.", "Check the port, and that the NATS server runs."
-        ) from None
-    try:
-        line = await asyncio.wait_for(reader.readline(), INFO_S)
-    except (TimeoutError, OSError, ValueError):
-        return {}
-    finally:
-        writer.close()
-    if not line.startswith(b"INFO "):
-        raise CannotConnect(
-            f"What answers at {host} port {port} is not a NATS server.", "NATS clients use port 4222 by default."
-        )
-    return dict(json.loads(line[5:]))
-
-
-def _explained(error: Exception, link: Link, host: str, port: int, server: dict[str, Any]) -> LinkError:
-    """A failed connection by cause: TLS, sign-in, time-out, anything else."""
-    text = " ".join([str(error), *link.errors])
-    if link.settings.tls and server and not (server.get("tls_required") or server.get("tls_available")):
-        return TlsFailed(f"{host} does not offer TLS on port {port}.", "Switch TLS off here, or on in the server.")
-    if isinstance(error, ssl.SSLError) or "SSL" in text or "certificate" in text.lower():
-        return _tls_explained(text, host)
-    if re.search(r"auth|expired|revoked|nkey|user", text, re.IGNORECASE):
-        expired = re.search(r"expired", text, re.IGNORECASE)
-        return SignInRefused(
-            "NATS says that these credentials have expired." if expired else "NATS refused these credentials.",
-            "Enter credentials that this server knows; a JWT's account must be known to it, too.",
-        )
-    if server.get("tls_required") and not link.settings.tls:
-        return TlsFailed(f"{host} wants TLS.", "Switch TLS on, and paste its certificate authority if it is your own.")
-    if server.get("tls_verify") and not link.settings.client_cert_pem:
-        return TlsFailed(f"{host} wants a client certificate.", "Paste a client certificate and its key.")
-    if isinstance(error, TimeoutError):
-        return NoAnswer(f"{host} took the connection but did not finish signing us in.", "Try again in a moment.")
-    if link.settings.tls:
-        return TlsFailed(f"{host} closed the connection during TLS.", "Check the client certificate, if one is needed.")
-    return CannotConnect(f"{host} closed the connection.", "Look into the NATS server's log.")
-
-
-def _tls_explained(text: str, host: str) -> TlsFailed:
-    lower = text.lower()
-    if "hostname mismatch" in lower or "ip address mismatch" in lower:
-        return TlsFailed(f"The server's certificate is not made for {host}.", "Use the name in the certificate.")
-    if "certificate required" in lower or "bad certificate" in lower or "unknown ca" in lower:
-        return TlsFailed(f"{host} wants a client certificate it trusts.", "Paste a client certificate and its key.")
-    if "expired" in lower:
-        return TlsFailed("The server's certificate has expired.", "Renew the certificate on the NATS server.")
-    if "verify failed" in lower:
-        return TlsFailed(
-            f"The certificate of {host} is not from an authority we trust.",
-            "Paste your certificate authority (PEM), and switch TLS on.",
-        )
-    return TlsFailed(f"TLS with {host} failed.", "Check that the port speaks TLS, and the certificates.")
 
 
 # --- Sharing -------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class RecordsFeed(SignedInFeed):
             self.say("trouble", "Something unexpected happened.", "Reload the page. The console's log says more.")
 
     def told(self, topics: set[str]) -> None:
-        if topics & {self.consumer.topic, ANYTHING} and self._sending is not None:
+        if self._sending is not None and topics & {self.consumer.topic, ANYTHING}:  # else it is only being opened
             self._loading = asyncio.create_task(self._look_again())
 
     async def _look_again(self) -> None:

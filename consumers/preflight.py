@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from consumers import jetstream, permissions, publishing, streams
+from consumers import jetstream, permissions, publishing, reaching, streams
 from consumers.connection import (
     INBOXES,
     CannotResolve,
@@ -142,7 +142,7 @@ class Preflight:
         for text in self.settings.hosts:
             host, port = split_host(text)
             try:
-                found.append(f"{host} is {', '.join(await jetstream.resolve(host, port))}")
+                found.append(f"{host} is {', '.join(await reaching.resolve(host, port))}")
             except CannotResolve as error:
                 problems.append(error)
         if not found:

@@ -1,7 +1,6 @@
-"""Everything that changes a consumer: made, changed, paused, resumed, replayed, checked, removed, drained."""
+"""Everything that changes a consumer: made, changed, paused, resumed, replayed, checked, removed."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,20 +8,18 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from consumers import delivery, health, inputs, jetstream, places, removal, scheduling, streams
+from consumers import inputs, jetstream, places, removal, scheduling, streams
 from consumers.connection import LinkError
-from consumers.delivery import Outcome
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.preflight import Check, Preflight
 from consumers.states import ConsumerState, DeliverPolicy, Messages
-from sequin_console.common import audit, changes, heartbeats, runner
+from sequin_console.common import audit, changes, runner
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
 PREFLIGHT_S = 45.0
-GRACE_S = 10.0  # for the batch under way when the budget ends; the queue's own time-out lies beyond
 _FIELDS = {"resolve": "nats.host", "connect": "nats.host", "tls": "nats.tls"}
 
 
@@ -157,14 +154,14 @@ def store_preflight(consumer: NatsConsumer, preflight: Preflight) -> None:
 def run_preflight(consumer: NatsConsumer) -> list[dict[str, Any]]:
     """All checks now; stored and returned in order."""
     preflight = preflight_of(consumer)
-    _run(preflight)
+    run_checks(preflight)
     store_preflight(consumer, preflight)
     return consumer.checks
 
 
 def run_preflight_of_data(data: Mapping[str, Any], consumer: NatsConsumer | None = None) -> list[dict[str, Any]]:
     """The same for a form not saved yet; nothing is stored."""
-    return [check.as_dict() for check in _run(preflight_of_data(data, consumer)).checks]
+    return [check.as_dict() for check in run_checks(preflight_of_data(data, consumer)).checks]
 
 
 def create_stream(
@@ -183,93 +180,13 @@ def allow_atomic(consumer: NatsConsumer, *, by: Any) -> list[dict[str, Any]]:
     return _after_stream_change(consumer, by, "consumer.stream_changed", consumer.stream_name)
 
 
-def check_consumers(consumer_ids: Iterable[str]) -> None:
-    """The repeated checks: certificates, rights and streams change under us. Also ends removals."""
-    for consumer in NatsConsumer.objects.filter(pk__in=list(consumer_ids)).exclude(state=ConsumerState.PAUSED):
-        if consumer.state == ConsumerState.REMOVING:
-            removal.finish(consumer)
-            continue
-        preflight = preflight_of(consumer)
-        _run(preflight)
-        store_preflight(consumer, preflight)
-        _heed(consumer, preflight)
-        heartbeats.beat("consumers")
-    health.prune_samples()
-
-
-def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
-    """What a repeated check leads to: a stream made anew or with new limits is drained, though nothing is new."""
-    stream, now = preflight.stream, timezone.now()
-    if stream is None or not all(check.ok for check in preflight.checks):
-        return
-    if consumer.state == ConsumerState.ERROR:
-        NatsConsumer.objects.filter(pk=consumer.pk, state=ConsumerState.ERROR).update(retry_at=None)
-    most = min(limit for limit in (preflight.max_payload, stream.max_message_bytes or preflight.max_payload) if limit)
-    healed = consumer.held.filter(limit_bytes__gt=0, limit_bytes__lt=most, size_bytes__lte=most)
-    due = set(healed.values_list("sync_id", flat=True))
-    stale = [c.pk for c in consumer.cursors.all() if c.sync_id in due or delivery.jobs.is_reset(c, stream)]
-    scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now)
-
-
-# --- Draining ------------------------------------------------------------------------------------------------------
-
-
-def note_taken(cursor_ids: Sequence[int]) -> None:
-    """A worker has taken these up: what is appended from now on may queue them again."""
-    ConsumerCursor.objects.filter(pk__in=cursor_ids).update(queued_until=None)
-
-
-def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
-    """Deliver from all of these side by side; what each came to: (Outcome, messages) or the exception.
-
-    One consumer's trouble holds back that consumer alone (invariant 9).
-    """
-    by_pk = {cursor.pk: cursor for cursor in cursors}
-    late_at = time.monotonic() + budget_s
-
-    async def work(pk: int, orm: runner.Orm) -> tuple[Outcome, int]:
-        return await delivery.drain(by_pk[pk], orm, late_at=late_at)
-
-    results = runner.run_side_by_side(
-        work, by_pk, timeout_s=budget_s + GRACE_S, tick=lambda: heartbeats.beat("consumers")
-    )
-    for pk, result in results.items():
-        if isinstance(result, Exception) and not isinstance(result, LinkError | TimeoutError):
-            log.error("drain failed", cursor=pk, exc_info=result)
-    _note_results(by_pk, results)
-    return results
-
-
-def queue_rest(cursor_ids: Sequence[int]) -> int:
-    """Queue again what still lags, because the budget ended before the log did."""
-    now = timezone.now()
-    return scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
-
-
-def _note_results(by_pk: Mapping[int, ConsumerCursor], results: Mapping[int, Any]) -> None:
-    concerned = NatsConsumer.objects.filter(pk__in={cursor.consumer_id for cursor in by_pk.values()}).defer("secrets")
-    consumers = {consumer.pk: consumer for consumer in concerned}
-    for consumer in consumers.values():
-        own = [results[pk] for pk, cursor in by_pk.items() if cursor.consumer_id == consumer.pk and pk in results]
-        failures = [result for result in own if isinstance(result, Exception)]
-        confirmed = sum(result[1] for result in own if not isinstance(result, Exception))
-        if failures:
-            health.note_trouble(consumer, failures[0])
-        elif any(result[0] in (Outcome.DONE, Outcome.MORE) for result in own):
-            health.note_success(consumer)
-        if confirmed:
-            health.sample(consumer.pk, confirmed)
-        if consumer.state == ConsumerState.REMOVING and not failures:
-            removal.finish(consumer)
-
-
 # --- Small parts ---------------------------------------------------------------------------------------------------
 
 
 def _try_to_connect(values: Mapping[str, Any], sync_id: UUID | None) -> Preflight:
     """Run the checks before anything is stored. Raises Problem when NATS cannot be reached or does not let us in."""
     settings = inputs.settings_of(values)
-    preflight = _run(Preflight(settings, values["subject_prefix"], sync_id=sync_id, facts=values["jwt_facts"]))
+    preflight = run_checks(Preflight(settings, values["subject_prefix"], sync_id=sync_id, facts=values["jwt_facts"]))
     failed = preflight.failed
     if failed is not None and failed.key in {"resolve", "connect", "tls", "authenticate"}:
         field = _FIELDS.get(failed.key, f"nats.{settings.credential_field}")
@@ -278,7 +195,7 @@ def _try_to_connect(values: Mapping[str, Any], sync_id: UUID | None) -> Prefligh
     return preflight
 
 
-def _run(preflight: Preflight) -> Preflight:
+def run_checks(preflight: Preflight) -> Preflight:
     async def work(_orm: runner.Orm) -> None:
         async for _check in preflight.run():
             pass

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils import timezone
 
-from consumers import scheduling, services
+from consumers import scheduling, working
 from consumers.models import ConsumerCursor
 from sequin_console.common import heartbeats, leases
 
@@ -13,17 +13,17 @@ QUEUE = scheduling.CLUSTER
 def drain(cursor_ids: list[int]) -> None:
     """Deliver what these cursors lag behind, side by side, within the budget. Leases let one worker in."""
     heartbeats.beat("consumers")
-    services.note_taken(cursor_ids)
+    working.note_taken(cursor_ids)
     with leases.hold_many(ConsumerCursor, cursor_ids, seconds=settings.LEASE_S) as cursors:
-        services.drain(cursors, budget_s=settings.BUDGET_S)
-    services.queue_rest(cursor_ids)
+        working.drain(cursors, budget_s=settings.BUDGET_S)
+    working.queue_rest(cursor_ids)
     heartbeats.beat("consumers")
 
 
 def check_consumers(consumer_ids: list[str]) -> None:
     """Repeat the checks of these consumers, and finish removals whose last duty is done."""
     heartbeats.beat("consumers")
-    services.check_consumers(consumer_ids)
+    working.check_consumers(consumer_ids)
 
 
 def beat() -> None:

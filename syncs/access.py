@@ -129,7 +129,8 @@ class StoredAccess:
         try:
             grant = await self._refresh()
         except ProviderError as error:
-            await self._orm(self._failed, error)
+            if await self._orm(self._failed, error):
+                return
             raise
         await self._orm(self._renewed, grant)
 
@@ -137,16 +138,22 @@ class StoredAccess:
         """Re-read the row; take its lease if it still needs renewal. Afterwards `_credential` is as stored."""
         if not self._is_stored:
             return True
-        self._credential = Credential.objects.select_related("oauth_app").get(pk=self._credential.pk)
+        self._read_again()
         token = self._credential.secrets.get("access_token", "")
         if token and token != refused_token and not self._is_stale():
             return False
         taken = leases.take(Credential, self._credential.pk, seconds=RENEW_LEASE_S)
         if taken is None:
             return False
+        if taken.secrets != self._credential.secrets:  # somebody was done just before we took it
+            taken.release()
+            return self._take(refused_token)
         taken.fenced_update(state=CredentialState.REFRESHING)
         self._credential = taken
         return True
+
+    def _read_again(self) -> None:
+        self._credential = Credential.objects.select_related("oauth_app").get(pk=self._credential.pk)
 
     async def _refresh(self) -> TokenGrant:
         row = self._credential
@@ -169,28 +176,49 @@ class StoredAccess:
             for name, value in columns.items():
                 setattr(row, name, value)
             return
-        row.fenced_update(**columns)
+        try:
+            row.fenced_update(**columns)
+        except leases.LeaseLost:  # a person has reconnected meanwhile: what they brought counts
+            self._read_again()
+            return
         row.release()
         log.info("access renewed", credential=str(row.pk), provider=row.provider)
 
-    def _failed(self, error: ProviderError) -> None:
+    def _failed(self, error: ProviderError) -> bool:
+        """Write the failure down; True if it no longer matters, because a person has reconnected meanwhile."""
         if not self._is_stored:
-            return
-        if isinstance(error, CredentialsRefused):
-            refuse(self._credential.pk, error)
-        else:
-            self._credential.fenced_update(state=CredentialState.OK)
-        self._credential.release()
+            return False
+        row = self._credential
+        try:
+            if isinstance(error, CredentialsRefused):
+                row.prove_lease()
+                self.refuse(error)
+            else:
+                row.fenced_update(state=CredentialState.OK)
+        except leases.LeaseLost:
+            self._read_again()
+            return True
+        row.release()
+        return False
+
+    def refuse(self, error: CredentialsRefused) -> None:
+        """The provider will not have what we showed it; whoever reconnected or renewed it since is left alone."""
+        refuse(self._credential.pk, error, lease_no=self._credential.lease_no)
 
 
-def refuse(credential_id: UUID, error: CredentialsRefused) -> None:
-    """The provider will not have this credential any more: everything that uses it waits for a person."""
-    Credential.objects.filter(pk=credential_id).update(
+def refuse(credential_id: UUID, error: CredentialsRefused, *, lease_no: int) -> None:
+    """The provider will not have this credential any more: everything that uses it waits for a person.
+
+    lease_no  of the credential that was refused; another one by now means other secrets, of which nothing is known
+    """
+    refused = Credential.objects.filter(pk=credential_id, lease_no=lease_no).update(
         state=CredentialState.RECONNECT,
         error_kind=error.kind,
         error=error.message[:500],
         next_step=error.next_step[:500],
         failed_at=timezone.now(),
     )
+    if not refused:
+        return
     log.warning("credential refused", credential=str(credential_id), message=error.message, detail=error.detail)
     changes.announce(f"credential-{credential_id}", "credentials")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from sequin_console.common import audit, changes, runner
@@ -209,25 +209,43 @@ def update_credential(credential: Credential, data: Mapping[str, Any], *, by: An
     provider = PROVIDERS[credential.provider]
     if data.get("secrets"):
         _fill(credential, provider, provider.kind(credential.kind), {**data, "name": data.get("name", credential.name)})
+        known_id = credential.account_id  # an imported refresh token tells whose it is only when it is used
         account = check(credential)
-        if credential.account_id and account.id and account.id != credential.account_id:
-            raise field_problem(
-                "secret",
-                f"This key opens another account ({account.name or account.id}).",
-                next_step="Make a new connection for it, or its records would mix with the old account's.",
-            )
+        check_same_account(known_id, account.id or credential.account_id, account.name)
     credential.name = _text(data, "name", credential.name)
     credential.metadata = data.get("metadata", credential.metadata) or {}
-    return _store(credential, by, "connection.changed")
+    return _store(credential, by, "connection.changed", is_fresh=bool(data.get("secrets")))
 
 
-def _store(credential: Credential, by: Any, action: str) -> Credential:
+def check_same_account(known_id: str, found_id: str, name: str) -> None:
+    """Raises Problem when a connection that syncs read through would from now on open another account."""
+    if known_id and found_id and known_id != found_id:
+        raise field_problem(
+            "secret",
+            f"This opens another account ({name or found_id}).",
+            next_step="Make a new connection for it, or its records would mix with the old account's.",
+        )
+
+
+def _store(credential: Credential, by: Any, action: str, *, is_fresh: bool = True) -> Credential:
+    """is_fresh: the secrets are new, too; else they stay as stored, for a worker may have renewed them meanwhile."""
     with transaction.atomic():
-        credential.save()
+        if is_fresh:
+            save_fresh(credential)
+        else:
+            credential.save(update_fields=["name", "metadata", "updated_at"])
         audit.record(by, action, credential, {"provider": credential.provider, "kind": credential.kind})
         wake_syncs(credential)
     changes.announce("credentials", f"credential-{credential.pk}")
     return credential
+
+
+def save_fresh(credential: Credential) -> None:
+    """Store what a person has just given us, and void any renewal under way: what it brings is about the old grant."""
+    if not credential._state.adding:
+        credential.lease_no, credential.lease_until = F("lease_no") + 1, None
+    credential.save()
+    credential.refresh_from_db(fields=["lease_no"])
 
 
 def delete_credential(credential: Credential, *, by: Any) -> None:
@@ -281,7 +299,7 @@ def _store_good(credential: Credential) -> None:
 def wake_syncs(credential: Credential) -> None:
     """After a connection was mended: what waited for it goes on now."""
     Feed.objects.filter(sync__credential=credential, sync__state=SyncState.ACTIVE).update(
-        due_at=timezone.now(), **NO_TROUBLE
+        due_at=timezone.now(), queued_until=None, **NO_TROUBLE
     )
     Credential.objects.filter(pk=credential.pk).update(not_before=None)
 

@@ -109,9 +109,7 @@ def parted(
         if name in fields and is_masked(value):
             raise field_problem(name, "This is a masked secret.", next_step="Send the secret itself.")
         if name in fields and fields[name].secret and not _can_be_sent(value):
-            raise field_problem(
-                name, "This holds a character that no key has.", next_step="Copy it once more, whole."
-            )
+            raise field_problem(name, "This holds a character that no key has.", next_step="Copy it once more, whole.")
         if name in fields:
             (secrets if fields[name].secret else settings)[fields[name].key] = value
         elif name == HOST and kind.oauth is None:

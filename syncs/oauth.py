@@ -165,12 +165,15 @@ def _exchange(pending: PendingConnection, code: str, *, by: Any) -> Credential:
     except ProviderError as error:
         raise connections.as_problem(error) from None
     credential = pending.credential or Credential(provider=app.provider, kind=kind_key, oauth_app=app)
+    known_id = credential.account_id
     credential.oauth_app = app
     credential.name = credential.name or pending.name or f"{provider.label} account"
     credential.settings = {**credential.settings, "host": app.host}
     for column, value in access.granted_columns(credential, oauth, grant, timezone.now()).items():
         setattr(credential, column, value)
     account = connections.check(credential)
+    if pending.credential is not None:
+        connections.check_same_account(known_id, account.id or credential.account_id, account.name)
     same = _same_account(credential)
     with transaction.atomic():
         if same is not None:  # a new grant for an account we have replaces the old: grants are counted upstream
@@ -178,7 +181,7 @@ def _exchange(pending: PendingConnection, code: str, *, by: Any) -> Credential:
         credential.account_id = account.id or credential.account_id
         credential.account_name = account.name
         is_new = credential._state.adding
-        credential.save()
+        connections.save_fresh(credential)
         audit.record(by, "connection.created" if is_new else "connection.reconnected", credential)
         connections.wake_syncs(credential)
     changes.announce("credentials", f"credential-{credential.pk}")

@@ -55,10 +55,11 @@ class Account:
     def __init__(self, credential: Credential, orm: Orm) -> None:
         self.credential = credential
         self.quota: Quota | None = None
+        self.source = access.StoredAccess(credential, orm)
         self.client = Client.of(
             PROVIDERS[credential.provider],
             access.shared_http(),
-            access.StoredAccess(credential, orm),
+            self.source,
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,
             waiting=lambda: trace.span("fetch"),
@@ -221,7 +222,7 @@ class FeedRun:
         row.refresh_from_db()
         pages.announce(self.feed.sync.topic)
 
-    def claim(self, row: SyncCollection, phase: str, **columns: Any) -> None:
+    def claim(self, row: SyncCollection, phase: str, /, **columns: Any) -> None:
         """Write a collection's columns if the walk that asks for it is still wanted. Raises Superseded otherwise."""
         mine = {"phase": phase, "backfill_started_at": row.backfill_started_at}
         if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
@@ -303,7 +304,7 @@ class FeedRun:
         until = now + timedelta(seconds=verdict.wait_s or 0)
         trouble = _trouble(error, unit.failures + 1)
         if isinstance(error, CredentialsRefused):
-            access.refuse(self.account.credential.pk, error)
+            self.account.source.refuse(error)
             return
         if verdict.scope == "walk":
             self._walk_again(row)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from consumers import services
+from consumers import services, working
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.common import leases
 from syncs import log
@@ -66,7 +66,7 @@ def drain(consumer: NatsConsumer, *, budget_s: float = 20) -> dict[int, Any]:
     pks = list(consumer.cursors.values_list("pk", flat=True))
     NatsConsumer.objects.filter(pk=consumer.pk).update(retry_at=None)
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
-        return services.drain(cursors, budget_s=budget_s)
+        return working.drain(cursors, budget_s=budget_s)
 
 
 def drain_until_quiet(consumer: NatsConsumer, *, within_s: float = 30) -> None:

@@ -18,7 +18,7 @@ def main(database: str, consumer_id: str) -> None:
     settings.DATABASES["default"]["NAME"] = database
     django.setup()
 
-    from consumers import publishing, scheduling, services
+    from consumers import publishing, scheduling, working
     from consumers.models import ConsumerCursor
     from sequin_console.common import leases
 
@@ -38,7 +38,7 @@ def main(database: str, consumer_id: str) -> None:
     scheduling.async_task = lambda *args, **options: None
     pks = list(ConsumerCursor.objects.filter(consumer=consumer_id).values_list("pk", flat=True))
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
-        services.drain(cursors, budget_s=20)
+        working.drain(cursors, budget_s=20)
 
 
 if __name__ == "__main__":

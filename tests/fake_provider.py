@@ -122,7 +122,7 @@ class FakeReader:
             page = ids[: self.upstream.page_size]
             done = len(ids) <= len(page)
             after = page[-1] if page else after
-            yield self._page([(collection.id, key) for key in page], {"after": after}, done, lambda: read_no)
+            yield self._page([(collection.id, key) for key in page], {"after": after}, done, read_no)
             if done:
                 return
 
@@ -133,7 +133,7 @@ class FakeReader:
             news = self.upstream.journal[at : at + self.upstream.page_size]
             at += len(news)
             done = at >= len(self.upstream.journal)
-            yield self._page([each for each in dict.fromkeys(news) if each[0] in wanted], {"at": at}, done, self.draw)
+            yield self._page([each for each in dict.fromkeys(news) if each[0] in wanted], {"at": at}, done)
             if done:
                 return
 
@@ -154,8 +154,10 @@ class FakeReader:
             if start >= len(ids):
                 return
 
-    def _page(self, named: list[tuple[str, str]], cursor: Cursor, done: bool, draw: Callable[[], int]) -> Page:
-        records = [self._raw(where, key, draw()) for where, key in named if key not in self.upstream.sick]
+    def _page(self, named: list[tuple[str, str]], cursor: Cursor, done: bool, read_no: int = 0) -> Page:
+        records = [
+            self._raw(where, key, read_no or self.draw()) for where, key in named if key not in self.upstream.sick
+        ]
         skipped = tuple(Skipped(where, key, "Sick.") for where, key in named if key in self.upstream.sick)
         return Page(records, cursor, done, skipped=skipped)
 

@@ -75,11 +75,12 @@ def state_words(row: ConsumerRow) -> str:
     consumer = row.consumer
     if consumer.state == ConsumerState.REMOVING:
         return "It disappears once its messages are dealt with as you chose."
+    waiting = "1 record" if row.lag.records == 1 else f"{row.lag.text} records"
     if consumer.state == ConsumerState.PAUSED:
-        return f"{row.lag.text} records wait until you resume it." if row.lag else "Nothing waits."
+        return f"Waiting until you resume it: {waiting}." if row.lag else "Nothing waits."
     if consumer.state == ConsumerState.ERROR:
         return "We try again by ourselves. Nothing is lost meanwhile."
-    return "Everything read so far is on the stream." if not row.lag else f"{row.lag.text} records are on their way."
+    return f"On the way: {waiting}." if row.lag else "Everything read so far is on the stream."
 
 
 def rate_chart(consumer: NatsConsumer) -> dict[str, Any]:
@@ -135,4 +136,4 @@ def signs_in_by(consumer: NatsConsumer) -> str:
     secrets = consumer.secrets
     if secrets.get("jwt"):
         return "JWT and nkey seed"
-    return "User and password" if secrets.get("user") else "Token" if secrets.get("token") else "Nothing"
+    return "User and password" if secrets.get("user") else "Token" if secrets.get("token") else "No sign-in needed"

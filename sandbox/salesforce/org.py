@@ -195,7 +195,7 @@ class Org:
             for name, value in system.items()
             if name in known and not (name in kept and name in fields)
         }
-        body.update({name: value for name, value in fields.items() if name not in body})
+        body.update({name: stored(value) for name, value in fields.items() if name not in body})
         if "OwnerId" in known and "OwnerId" not in body:
             body["OwnerId"] = dump(self.admin_id)
         derive(sobject.name, body, salesforce_date(stamp_ms))
@@ -204,3 +204,8 @@ class Org:
     def _write(self, object_name: str, rows: list[Row]) -> None:
         delay_ms = round(self.settings().commit_delay_s * 1000)
         self.store.write(self.shelf(object_name), rows, at_ms=self.clock.now_ms(), delay_ms=delay_ms)
+
+
+def stored(value: bytes) -> bytes:
+    """A field's value as the org keeps it: empty text is null."""
+    return b"null" if value == b'""' else value

@@ -25,6 +25,7 @@ const details = by("live-details");
 const filter = by("live-filter");
 const wide = matchMedia("(min-width: 1100px)");
 
+const titles = new Map([...filter.querySelectorAll("[name=collection] option")].filter(({ value }) => value).map(({ value, textContent }) => [value, textContent]));
 const messages = new Map(); // row element -> message
 const known = new Map(); // subject -> document as last seen
 let socket = null;
@@ -173,11 +174,58 @@ function rowOf(message) {
   time.textContent = moment.toLocaleTimeString("en-GB", { hour12: false });
   time.title = moment.toISOString();
   badge(what.firstElementChild, message);
-  collection.textContent = message.collection || "–";
+  collection.textContent = titles.get(message.collection) ?? (message.collection || "–");
+  collection.title = message.collection;
   id.textContent = message.id;
-  preview.textContent = (message.document ? compact(message.document) : message.json).slice(0, PREVIEW_LENGTH);
+  preview.textContent = previewOf(message).slice(0, PREVIEW_LENGTH);
   messages.set(row, message);
   return row;
+}
+
+// One line: what changed where that is known, else what tells most about the record.
+function previewOf(message) {
+  const { document: now } = message;
+  if (now?.kind !== "object") return now ? compact(now) : message.json;
+  const before = message.operation === "update" ? beforeOf(message) : null;
+  const changes = before ? changedKeys(now, before).filter(({ key }) => !CLOCKS.test(key)) : [];
+  if (changes.length) return changes.map(({ key, old, fresh: value }) => `${key}: ${plain(old)} → ${plain(value)}`).join(", ");
+  const telling = now.entries
+    .map(([key, value]) => ({ key: JSON.parse(key), text: plain(value), isText: value.kind === "text" }))
+    .filter(({ key, text, isText }) => isText && text && !DULL.test(text) && text !== message.id && !CLOCKS.test(key));
+  telling.sort((one, other) => Number(NAMES.test(other.key)) - Number(NAMES.test(one.key)));
+  return telling.length ? telling.map(({ key, text }) => `${key}: ${text}`).join(", ") : compact(now);
+}
+
+const CLOCKS = /(date|modstamp|_at|_on|timestamp|modified|byid)$/i;
+const DULL = /^(–|true|false|0|(?=\w*\d)[0-9a-zA-Z]{15,18})$/;
+const NAMES = /^(name|title|subject|email|summary|description|amount|status|stagename)$/i;
+
+function plain(node) {
+  if (!node || node.text === "null") return "–";
+  const text = compact(node);
+  if (text[0] !== '"') return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function beforeOf(message) {
+  if (message.before == null) return null;
+  try {
+    return parse(message.before);
+  } catch {
+    return null;
+  }
+}
+
+function changedKeys(now, before) {
+  if (now?.kind !== "object" || before?.kind !== "object") return [];
+  const old = new Map(before.entries);
+  const found = now.entries.filter(([key, value]) => !old.has(key) || compact(old.get(key)) !== compact(value));
+  const gone = before.entries.filter(([key]) => !now.entries.some(([own]) => own === key));
+  return [...found.map(([key, value]) => ({ key: JSON.parse(key), old: old.get(key), fresh: value })), ...gone.map(([key, value]) => ({ key: JSON.parse(key), old: value, fresh: null }))];
 }
 
 function badge(element, message) {
@@ -224,23 +272,19 @@ function showDocument(message) {
     words.textContent = message.cut ? "Too large to show whole: this is its beginning." : "This is not JSON, so it is shown as it is.";
     return;
   }
-  let before = null;
-  if (message.before != null && message.operation !== "create") {
-    try {
-      before = parse(message.before);
-    } catch {
-      before = null;
-    }
-  }
+  const before = message.operation === "create" ? null : beforeOf(message);
   const found = at(message.node, "data") && before ? { kind: "object", entries: message.node.entries.map(([key, value]) => [key, key === '"data"' ? before : value]) } : before;
   const shown = lines(message.node, found);
   const box2 = document.createDocumentFragment();
   for (const line of shown) box2.append(lineOf(line));
   box.append(box2);
-  const changed = shown.filter((line) => line.change && (line.change !== "added" || line.parts[0]?.[0] === "key")).length;
+  const keys = before ? changedKeys(message.document, before).map(({ key }) => key) : [];
+  const since = message.beforeIsOurs ? "since the version before" : "since the version this page saw last";
   if (!before) words.textContent = message.operation === "update" ? "No earlier version is known to compare with." : "";
-  else if (!changed) words.textContent = "The document is the same as before.";
-  else words.textContent = `Marked: what changed since the version before${message.beforeIsOurs ? "" : " that this page saw"}.`;
+  else if (!keys.length) words.textContent = "The document is the same as before.";
+  else words.textContent = `Changed ${since}: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? " …" : ""}.`;
+  const first = box.querySelector(".live-changed, .live-added, .live-removed");
+  details.scrollTop = first && first.offsetTop > details.clientHeight - 80 ? first.offsetTop - 120 : 0;
 }
 
 function lineOf({ indent, parts, change, was }) {

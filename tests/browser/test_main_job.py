@@ -5,7 +5,9 @@ import json
 import re
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import nats
 import pytest
@@ -15,6 +17,7 @@ from tests.browser.conftest import World, look
 from tests.running_up import eventually
 
 pytestmark = pytest.mark.browser
+T = TypeVar("T")
 
 
 def connect_salesforce(page: Page, world: World) -> None:
@@ -41,6 +44,7 @@ def start_sync(page: Page, world: World, *collections: str) -> str:
     look(page, "2-pick")
     page.get_by_role("button", name="Continue").click()
     page.get_by_label("Name").fill("Sales data")
+    page.get_by_label("Look for changes").select_option(index=0)  # the quickest
     look(page, "3-start")
     page.get_by_role("button", name="Start sync").click()
     page.wait_for_url(re.compile(r"/syncs/[0-9a-f-]{36}/$"))
@@ -114,7 +118,13 @@ def publish_from_outside(world: World, subject: str, body: dict[str, Any]) -> No
         await connection.jetstream().publish(subject, json.dumps(body).encode())
         await connection.close()
 
-    asyncio.run(publish())
+    on_a_loop_of_its_own(publish())
+
+
+def on_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
+    """Playwright keeps a loop running in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def test_the_same_through_the_api(world: World) -> None:
@@ -156,7 +166,7 @@ def test_the_same_through_the_api(world: World) -> None:
     eventually(lambda: call("GET", f"syncs/{sync['id']}")["initial_backfill_completed_at"], 90, "backfill")
     wanted = call("GET", f"syncs/{sync['id']}")["collections"][0]["live_count"]
     eventually(lambda: call("GET", f"nats_consumers/{consumer['id']}")["delivered"] >= wanted, 60, "delivery")
-    messages = asyncio.run(read_as_the_guide_says(world, "guide-records.>"))
+    messages = on_a_loop_of_its_own(read_as_the_guide_says(world, "guide-records.>"))
     assert len(messages) == len({message["upstream_id"] for message in messages}) == wanted
     assert {"Amount", "Name", "StageName"} <= messages[0]["data"].keys()
 

@@ -26,7 +26,7 @@ from tests.api_client import ApiClient
 from tests.fake_provider import Upstream, collection
 
 pytestmark = pytest.mark.django_db
-EXAMPLES = 25
+EXAMPLES = 20
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
 SCHEMA = schemathesis.openapi.from_dict(mounted.get_openapi_schema(path_prefix="v1/"))
 SCHEMA.app = WSGIHandler()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumers import services
+from consumers import services, working
 from consumers.delivery import Outcome
 from consumers.models import HeldMessage, NatsConsumer
 from syncs.models import Record
@@ -135,7 +135,7 @@ def test_stream_made_anew_is_noticed_by_the_repeated_check(
     run(server.ask("STREAM.DELETE.SEQUIN-RECORDS"))
     run(server.make_stream(**LANES[lane]))
     queued.clear()
-    services.check_consumers([str(consumer.pk)])
+    working.check_consumers([str(consumer.pk)])
     assert queued == [("consumers.tasks.drain", [cursor_of(consumer).pk])]
     drain(consumer)
     assert len(run(server.messages())) == 20
@@ -330,7 +330,7 @@ def test_one_consumer_in_trouble_does_not_stop_another(server: NatsServer) -> No
 
     pks = list(ConsumerCursor.objects.values_list("pk", flat=True))
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
-        services.drain(cursors, budget_s=10)
+        working.drain(cursors, budget_s=10)
     states = dict(NatsConsumer.objects.values_list("pk", "state"))
     assert states == {well.pk: "active", ill.pk: "error"}
     assert len(run(server.messages())) == 10
@@ -374,7 +374,7 @@ def test_removed_with_purge_empties_its_subjects_only(server: NatsServer, lane: 
     drain_until_quiet(consumer)
     run(server.publish("sequin-records.somebody.else", b"{}"))
     services.remove(consumer, "purge", by=None)
-    services.check_consumers([str(consumer.pk)])
+    working.check_consumers([str(consumer.pk)])
     assert [m.subject for m in run(server.messages())] == ["sequin-records.somebody.else"]
     assert not NatsConsumer.objects.exists()
 

@@ -412,8 +412,13 @@ async def test_removed_consumer_ends_the_viewer(stream, sync, consumer, vera, vi
 
 async def test_nonsense_from_the_browser_is_ignored(stream, consumer, vera, viewer_of) -> None:
     viewer = await viewer_of(vera, consumer)
-    for word in ("no json", "[]", '{"watch": 7}', '{"pause": "yes"}', "x" * 10_000, '{"watch": {"last": "all", "after": -1}}'):
+    for word in (
+        "no json",
+        "[]",
+        '{"watch": 7}',
+        '{"pause": "yes"}',
+        "x" * 10_000,
+        '{"watch": {"last": "all", "after": -1}}',
+    ):
         await viewer.socket.send(text=word)
     await viewer.until(lambda v: v.state == "live")
-
-

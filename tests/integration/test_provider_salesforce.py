@@ -3,6 +3,7 @@
 import pytest
 
 from sandbox.process import running
+from syncs.providers import PROVIDERS
 from syncs.providers.kit import raw
 from syncs.providers.kit.errors import CollectionGone, CredentialsRefused, RateLimited, UpstreamFailed
 from tests.integration.provider_bench import salesforce
@@ -88,9 +89,14 @@ async def test_rest_chunks_and_bulk_give_the_same_bytes(planted, collection_id):
     async with salesforce(planted, field_budget=400, page_size=200) as bench:
         assert await bench.data(collection_id) == rest
     async with salesforce(planted, bulk_threshold=1, bulk_max_records=70, bulk_poll_s=0.02) as bench:
-        bulk = await bench.data(collection_id)
-    # CSV has one spelling for null and empty text; Salesforce itself keeps empty text as null.
-    assert bulk == {each: data.replace(b':"",', b":null,").replace(b':""}', b":null}") for each, data in rest.items()}
+        assert await bench.data(collection_id) == rest
+
+
+async def test_empty_text_is_null_by_every_route(sandbox):
+    contact = create(sandbox, "Contact", LastName="Lee", Description="")
+    for settings in ({}, {"bulk_threshold": 1, "bulk_poll_s": 0.05}, {"field_budget": 120}):
+        async with salesforce(sandbox, **settings) as bench:
+            assert b'"Description":null' in (await bench.data(CONTACT))[contact]
 
 
 async def test_object_that_refuses_bulk_is_read_by_rest(planted):
@@ -273,6 +279,68 @@ async def test_used_up_quota_waits(planted):
         with pytest.raises(RateLimited) as caught:
             await bench.reader.check()
         assert caught.value.retry_after_s >= 60
+
+
+async def test_reading_pauses_before_the_quota_is_used_up(sandbox):
+    sandbox.control("POST", "settings", {"quota_max": 1000, "quota_used": 790})
+    async with salesforce(sandbox) as bench:
+        bench.reader.client._spare_quota = PROVIDERS["salesforce"].spare_quota
+        with pytest.raises(RateLimited) as caught:
+            for _ in range(20):
+                await bench.reader.probe(bench.collections[CONTACT])
+        assert "80%" in caught.value.message
+        assert 600 <= caught.value.retry_after_s <= 7200
+        assert bench.quotas[-1].used == 800
+
+
+async def test_a_row_that_salesforce_cannot_serve_is_set_aside(sandbox):
+    create_many(sandbox, "Contact", 12)
+    ids = sorted(sandbox.control("GET", "records/salesforce/Contact")["records"])
+    sick, where = ids[5], {"provider": "salesforce", "kind": "server_error"}
+    async with salesforce(sandbox) as bench:
+        collection = bench.collections[CONTACT]
+        cursor = await bench.start(CONTACT)
+        sandbox.control("POST", "faults", {**where, "path": "LIMIT 20000"})  # every query that lists whole rows
+        sandbox.control("POST", "faults", {**where, "path": sick})
+        walks = (bench.reader.backfill(collection, None), bench.reader.changes(collection.feed, [collection], cursor))
+        for walk in walks:
+            pages = [page async for page in walk]
+            came = {record.upstream_id for page in pages for record in page.records}
+            assert {each.upstream_id for page in pages for each in page.skipped} == {sick}
+            assert came == set(ids) - {sick}
+        assert [each.upstream_id for each in await bench.reader.read(collection, ids[4:7])] == [ids[4], ids[6]]
+        sandbox.control("DELETE", "faults")
+        assert len(await bench.reader.read(collection, [sick])) == 1
+
+
+async def test_an_outage_sets_nothing_aside(sandbox):
+    create_many(sandbox, "Contact", 3)
+    async with salesforce(sandbox) as bench:
+        sandbox.control("POST", "faults", {"provider": "salesforce", "kind": "server_error", "path": "FROM Contact"})
+        with pytest.raises(UpstreamFailed):
+            await bench.backfill(CONTACT)
+
+
+async def test_a_bulk_page_that_does_not_come_is_read_by_rest(sandbox):
+    create_many(sandbox, "Contact", 12)
+    sandbox.control("POST", "settings", {"bulk_step_s": 0})
+    async with salesforce(sandbox, bulk_threshold=1, bulk_poll_s=0.02) as bench:
+        sandbox.control("POST", "faults", {"provider": "salesforce", "kind": "server_error", "path": "/results"})
+        assert len(await bench.backfill(CONTACT)) == 12
+
+
+async def test_a_formula_that_changed_without_a_stamp_is_told_apart_and_read_again(sandbox):
+    account = create(sandbox, "Account", Name="Acme")
+    async with salesforce(sandbox) as bench:
+        cursor = await bench.start(ACCOUNT)
+        _, cursor = await bench.look(cursor, ACCOUNT)
+        before = (await bench.data(ACCOUNT))[account]
+        sandbox.control("PATCH", f"records/salesforce/Account/{account}?keep_stamp=1", {"Health_Score__c": 99})
+        assert await bench.reader.changes_silently(bench.collections[ACCOUNT])
+        assert not await bench.reader.changes_silently(bench.collections["salesforce:user_role"])
+        after = await bench.backfill(ACCOUNT)
+        assert b'"Health_Score__c":99' in after[account].data
+        assert after[account].data != before
 
 
 async def test_a_lost_page_token_goes_on_by_id(planted):

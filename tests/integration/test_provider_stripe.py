@@ -171,6 +171,32 @@ async def test_transient_faults_are_survived(planted, kind):
         planted.control("DELETE", "faults")
 
 
+async def test_an_object_that_stripe_cannot_serve_is_set_aside(sandbox):
+    async with stripe(sandbox) as bench:
+        collection = bench.collections[CUSTOMER]
+        cursor = await bench.start(CUSTOMER)
+        sick, well = create(sandbox, "customers", name="Sick"), create(sandbox, "customers", name="Well")
+        sandbox.control(
+            "POST", "faults", {"provider": "stripe", "kind": "server_error", "path": f"/v1/customers/{sick}"}
+        )
+        pages = [page async for page in bench.reader.changes(collection.feed, [collection], cursor)]
+        assert [record.upstream_id for page in pages for record in page.records] == [well]
+        assert [each.upstream_id for page in pages for each in page.skipped] == [sick]
+        assert pages[-1].done
+        assert await bench.reader.read(collection, [sick]) == []
+        sandbox.control("DELETE", "faults")
+        assert [record.upstream_id for record in await bench.reader.read(collection, [sick])] == [sick]
+
+
+async def test_an_outage_sets_nothing_aside(sandbox):
+    async with stripe(sandbox) as bench:
+        cursor = await bench.start(CUSTOMER)
+        create(sandbox, "customers", name="Ada")
+        sandbox.control("POST", "faults", {"provider": "stripe", "kind": "server_error", "path": "/v1/customers"})
+        with pytest.raises(UpstreamFailed):
+            await bench.look(cursor, CUSTOMER)
+
+
 async def test_rate_limits_are_sat_out_or_told(planted):
     async with stripe(planted) as bench:
         planted.control("POST", "faults", {"provider": "stripe", "kind": "rate_limit", "times": 1})

@@ -51,6 +51,7 @@ def test_wrong_pair_is_told_naming_the_part() -> None:
         ("", "nkey_seed"),
         ("SU" + "A" * 56, "nkey_seed"),
     ],
+    ids=["nonsense", "of an account", "missing", "mistyped"],
 )
 def test_bad_seed_is_told(seed: str, part: str) -> None:
     with pytest.raises(BadCredentials) as caught:

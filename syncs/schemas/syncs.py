@@ -1,0 +1,171 @@
+"""Syncs, as the API takes and answers them."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from sequin_console.common.rest import MESSAGES_HELP, METADATA_FILTER, Body, ListQuery, Messages, TroubleOut
+from syncs import queries
+from syncs.models import Sync, SyncCollection
+from syncs.queries import SyncRow
+from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
+from syncs.states import Phase
+
+Json = dict[str, Any]
+
+
+SYNC_EXAMPLE: Json = {
+    "provider": "salesforce",
+    "name": "Acme contacts",
+    "collection_ids": ["salesforce:contact"],
+    "credential": {
+        "properties": {"kind": "salesforce_oauth2", "secret": "5Aep861…", "name": "Acme Salesforce"},
+        "oauth_app_id": "5f0c4e6a-8a0f-4f6e-9d5b-0d6b2f1a7c11",
+    },
+}
+COLLECTION_IDS = Field(description="`GET /v1/collections/{credential_id}` has them.", examples=[["salesforce:contact"]])
+POLL = Field(default=None, ge=2, le=604_800, description="Seconds between looks for changes; default: the provider's.")
+
+
+class SyncIn(Body):
+    """A sync to make, with a credential there is (`credential_id`) or one to make along (`credential`)."""
+
+    model_config = {"json_schema_extra": {"example": SYNC_EXAMPLE}}
+
+    name: str = Field(max_length=100)
+    provider: str = Field(default="", description="Told by the credential; when given, the two must agree.")
+    collection_ids: list[str] = COLLECTION_IDS
+    credential_id: UUID | None = None
+    credential: InlineCredential | None = None
+    poll_s: int | None = POLL
+    external_id: str = Field(default="", max_length=200, description="Your own id for it.")
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class SyncPatch(Body):
+    """What to change of a sync; the rest stays."""
+
+    model_config = {"json_schema_extra": {"example": {"name": "Contacts", "poll_s": 30}}}
+
+    name: str | None = Field(default=None, max_length=100)
+    collection_ids: list[str] | None = Field(default=None, description="All collections it shall have from now on.")
+    poll_s: int | None = POLL
+    external_id: str | None = Field(default=None, max_length=200)
+    metadata: dict[str, Any] | None = None
+    messages: Messages | None = Field(default=None, description=f"For collections it loses. {MESSAGES_HELP}")
+
+
+class ResyncIn(Body):
+    """Which collections to read again."""
+
+    model_config = {"json_schema_extra": {"example": {"collection_ids": ["salesforce:contact"]}}}
+
+    collection_ids: list[str] | None = Field(default=None, description="Left out: all of them.")
+
+
+class DecisionIn(Body):
+    """The answer to "deleted, or lost access?"."""
+
+    model_config = {"json_schema_extra": {"example": {"decision": "release"}}}
+
+    decision: Literal["release", "drop"] = Field(
+        description="`release`: they were deleted, tell the stream. `drop`: we lost access, keep the records."
+    )
+
+
+class BackfillOut(Schema):
+    """How far reading from the beginning has come."""
+
+    read: int
+    total: int | None = Field(description="Null where the provider does not say.")
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class SyncCollectionOut(Schema):
+    """One collection of a sync."""
+
+    id: str
+    name: str
+    phase: Literal["waiting", "backfilling", "live", "error", "removing"]
+    live_count: int = Field(description="Records that exist upstream, as far as we know.")
+    deleted_count: int
+    skipped_count: int = Field(description="Records that could not be read.")
+    held_deletes: int = Field(description="Deletions held back until you decide.")
+    backfill: BackfillOut
+    looked_at: datetime | None = Field(description="Last complete look for changes.")
+    changed_at: datetime | None = Field(description="Last time a record changed.")
+    deletes: str = Field(description="How deletions are found.")
+    error: TroubleOut | None
+
+    @classmethod
+    def of(cls, row: SyncCollection) -> "SyncCollectionOut":
+        backfill = BackfillOut(
+            read=row.backfill_read,
+            total=row.backfill_total,
+            started_at=row.backfill_started_at,
+            completed_at=row.backfilled_at,
+        )
+        names = ("phase", "live_count", "deleted_count", "skipped_count", "held_deletes", "changed_at")
+        return cls(
+            **{name: getattr(row, name) for name in names},
+            id=row.collection_id,
+            name=row.title,
+            backfill=backfill,
+            looked_at=row.feed.looked_at,
+            deletes=queries.deletes_in_words(row),
+            error=TroubleOut.of(row) or TroubleOut.of(row.feed),
+        )
+
+
+class SyncOut(Schema):
+    """A sync and how it is."""
+
+    id: UUID
+    provider: str
+    name: str
+    status: Literal["active", "paused", "removing"]
+    health: Health
+    collection_ids: list[str]
+    collections: list[SyncCollectionOut]
+    credential_id: UUID
+    credential: CredentialOut
+    initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
+    poll_s: int = Field(description="Seconds between looks for changes.")
+    external_id: str
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: SyncRow) -> "SyncOut":
+        sync: Sync = row.sync
+        collections = list(sync.collections.all())  # prefetched by listing.syncs_in_full
+        picked = [each for each in collections if each.phase != Phase.REMOVING]
+        ends = [each.backfilled_at for each in picked]
+        read = max((at for at in ends if at), default=None) if all(ends) else None
+        names = ("id", "provider", "name", "credential_id", "poll_s", "external_id", "metadata", "created_at")
+        values = {name: getattr(sync, name) for name in (*names, "updated_at")} | {"status": sync.state}
+        return cls(
+            **values,
+            health=Health.of(row.troubles),
+            collection_ids=[each.collection_id for each in picked],
+            collections=[SyncCollectionOut.of(each) for each in collections],
+            credential=CredentialOut.of(sync.credential),
+            initial_backfill_completed_at=read,
+        )
+
+
+class SyncList(Schema):
+    data: list[SyncOut]
+    next: str | None
+
+
+class SyncQuery(ListQuery):
+    provider: str = Field(default="", description="Only this provider's.")
+    name: str = Field(default="", description="Only with this name.")
+    status: Literal["active", "paused", "removing"] | None = Field(default=None, description="Only in this state.")
+    external_id: str = Field(default="", description="Only with your own id.")
+    metadata: str = METADATA_FILTER
