@@ -89,6 +89,8 @@ def _paste(label: str, *, help_text: str = "", secret: bool = True, only_with: s
 class ConsumerForm(forms.Form):
     """A new consumer, or (`consumer`) changes to one. `data_for_services` is what they take."""
 
+    use_required_attribute = False  # a browser cannot ask for a field that a choice has hidden
+
     name = forms.CharField(label="Name", max_length=100, help_text="Only for you, to tell consumers apart.")
     sync_id = forms.ChoiceField(label="What to send", required=False)
     collection_ids = forms.MultipleChoiceField(label="Collections", required=False)
@@ -168,9 +170,10 @@ class ConsumerForm(forms.Form):
     def _choose(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
 
-    @property
-    def has_secrets(self) -> bool:
-        return self.consumer is not None and bool(self.consumer.secret_names)
+    def drop_optional_marks(self) -> None:
+        """For showing: what a choice makes necessary is not called optional. Called when checking is over."""
+        for name in ("place", "sign_in", "host", "port", "creds", "jwt", "nkey_seed", "user", "password", "token"):
+            self.fields[name].required = True
 
     # --- Checking ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
-from consumers import delivery, health, removal, scheduling, services
+from consumers import completeness, delivery, health, removal, scheduling, services
 from consumers.connection import LinkError
 from consumers.delivery import Outcome
 from consumers.job import is_reset
@@ -94,4 +94,14 @@ def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
     healed = consumer.held.filter(limit_bytes__gt=0, limit_bytes__lt=most, size_bytes__lte=most)
     due = set(healed.values_list("sync_id", flat=True))
     stale = [c.pk for c in consumer.cursors.all() if c.sync_id in due or is_reset(c, stream)]
-    scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now)
+    if not scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now):
+        _check_completeness(consumer)
+
+
+def _check_completeness(consumer: NatsConsumer) -> None:
+    try:
+        shortfalls = runner.run(lambda orm: completeness.look(consumer, orm), timeout_s=GRACE_S)
+    except (LinkError, TimeoutError) as error:  # the checks have just said what they could about the connection
+        log.info("completeness not checked", consumer=str(consumer.pk), error=type(error).__name__)
+        return
+    completeness.tell(consumer, shortfalls)

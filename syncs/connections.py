@@ -100,7 +100,7 @@ def collections_of(credential: Credential, collection_ids: list[str]) -> list[Co
         raise field_problem(
             "collection_ids",
             f"This account has no collection {', '.join(unknown)}.",
-            next_step="GET /v1/collections/{credential_id} lists what it has.",
+            next_step="Check the spelling against the list of this account's collections.",
         )
     return [offered[key] for key in dict.fromkeys(collection_ids)]
 

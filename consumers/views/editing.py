@@ -95,6 +95,9 @@ def bound(request: HttpRequest, consumer: NatsConsumer | None = None) -> Consume
 
 def form_context(form: ConsumerForm) -> dict[str, Any]:
     """What `_form.html` shows."""
+    if form.is_bound:
+        form.is_valid()
+    form.drop_optional_marks()
     chosen = form["collection_ids"].value() or []
     titles = dict(form.fields["collection_ids"].choices)  # type: ignore[attr-defined]
     context = {"form": form, "consumer": form.consumer, "groups": picker(titles, chosen), "chosen": chosen}

@@ -65,9 +65,13 @@ def take(argv: Sequence[str], environ: MutableMapping[str, str] = os.environ) ->
         options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock_fd = runfile.lock(options.data_dir)
         book = PortBook(options.data_dir / "ports.json")
-        ports = {"web": book.choose("web", options.host, options.port), "nats": book.choose("nats", LOOPBACK)}
+        any_port = 0 if options.port == 0 else None
+        ports = {
+            "web": book.choose("web", options.host, options.port),
+            "nats": book.choose("nats", LOOPBACK, any_port),
+        }
         if options.demo:
-            ports["sandbox"] = book.choose("sandbox", LOOPBACK)
+            ports["sandbox"] = book.choose("sandbox", LOOPBACK, any_port)
     except (runfile.AlreadyRunning, PortTaken) as refusal:
         raise SystemExit(str(refusal)) from None
     except OSError as error:

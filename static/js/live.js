@@ -196,7 +196,7 @@ function previewOf(message) {
   return telling.length ? telling.map(({ key, text }) => `${key}: ${text}`).join(", ") : compact(now);
 }
 
-const CLOCKS = /(date|modstamp|_at|_on|timestamp|modified|byid)$/i;
+const CLOCKS = /(date|modstamp|_at|_on|timestamp|modified|byid|version(__c)?)$/i; // they change with everything
 const DULL = /^(–|true|false|0|(?=\w*\d)[0-9a-zA-Z]{15,18})$/;
 const NAMES = /^(name|title|subject|email|summary|description|amount|status|stagename)$/i;
 
@@ -248,6 +248,7 @@ function choose(row, show = false) {
 
 function open(message) {
   if (!message) return;
+  if (message !== opened) details.scrollTop = 0;
   opened = message;
   details.hidden = false;
   root.classList.add("has-details");
@@ -283,8 +284,6 @@ function showDocument(message) {
   if (!before) words.textContent = message.operation === "update" ? "No earlier version is known to compare with." : "";
   else if (!keys.length) words.textContent = "The document is the same as before.";
   else words.textContent = `Changed ${since}: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? " …" : ""}.`;
-  const first = box.querySelector(".live-changed, .live-added, .live-removed");
-  details.scrollTop = first && first.offsetTop > details.clientHeight - 80 ? first.offsetTop - 120 : 0;
 }
 
 function lineOf({ indent, parts, change, was }) {
@@ -304,7 +303,6 @@ function lineOf({ indent, parts, change, was }) {
     mark.textContent = note;
     line.append(" ", mark);
   }
-  line.append("\n");
   return line;
 }
 

@@ -1,9 +1,9 @@
 """Killing by SIGKILL while something is in flight, and counting only such kills.
 
 How it is known that something was in flight: the process is stopped first (SIGSTOP), so that it can do nothing more.
-Then its trace is read. If a span has begun and not ended, it is in the middle of it, and is killed there; if not, it goes
-on and we try again. `transaction` spans lie between taking the write lock and COMMIT, `publish` spans between a batch's
-first message and the stream's acknowledgement, `tick` spans are the scheduler finding and queueing work.
+Then its trace is read. If a span has begun and not ended, it is in the middle of it, and is killed there; if not, it
+goes on and we try again. `transaction` spans lie between taking the write lock and COMMIT, `publish` spans between a
+batch's first message and the stream's acknowledgement, `tick` spans are the scheduler finding and queueing work.
 """
 
 import contextlib
@@ -30,7 +30,6 @@ class Killer:
         self.random = random.Random(seed)
         self.sent: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
-        self._killed: set[int] = set()
 
     def kill_within(self, kind: str, *spans: str, within_s: float) -> bool:
         """Kill whoever is caught within one of these spans; False if nobody was in time."""
@@ -41,7 +40,7 @@ class Killer:
         return True
 
     def catch(self, *spans: str, within_s: float) -> Span | None:
-        """Stop a process in the middle of such a span, for sure; None if none was caught in time. The caller kills it."""
+        """Stop a process that is for sure in the middle of such a span; None if none was caught. The caller kills it."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             self._tick()
@@ -63,8 +62,7 @@ class Killer:
         return False
 
     def kill_blindly(self, kind: str, pid: int, *spans: str) -> bool:
-        """Kill it now, whatever it does; whether it was in the middle of such a span, by what it has written, counts."""
-        self._killed.add(pid)
+        """Kill it now, whatever it does. It counts if what it wrote shows that it was within such a span."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not is_running(pid), 10)

@@ -1,7 +1,7 @@
 """Judges a world that has come to rest, from upstream's own list of versions and from what the streams hold.
 
-It knows nothing of the console's code: upstream's versions come from the sandbox's control API, the log by plain SQL, the
-messages by a stock reader. Each record carries its version inside its data (`Sandbox_Version__c`).
+It knows nothing of the console's code: upstream's versions come from the sandbox's control API, the log by plain SQL,
+the messages by a stock reader. Each record carries its version inside its data (`Sandbox_Version__c`).
 """
 
 import json
@@ -82,7 +82,7 @@ class Oracle:
         self.world.wait_for(self.is_at_rest, within_s, lambda: f"not at rest: {self.log_problems()[:5]}")
 
     def subjects(self, stream: str) -> dict[Key, Subject]:
-        """All messages of a stream by record. Raises AssertionError for two records on one subject or a wrong subject."""
+        """All messages of a stream by record. Raises AssertionError for one on a subject that is not its own."""
         found: dict[Key, Subject] = defaultdict(Subject)
         for message in run(self.world.nats.messages(stream.upper())):
             body = json.loads(message.data)

@@ -1,6 +1,7 @@
 """Makes a world's workspace, through the services that pages and the API use: `python -m tests.faults.prepare < JSON`.
 
-Takes `{"grant", "syncs": {name: [collection ids]}, "consumers": [create_consumer's data]}`; prints their ids as JSON.
+Takes `{"grant", "syncs": {name: [collection ids]}, "consumers": [create_consumer's data], "stripe_key"}`; prints their
+ids as JSON. With `{"refused": [...]}` it tries what must be refused and prints what a person would be told.
 """
 
 import json
@@ -13,10 +14,13 @@ import django
 def main() -> None:
     asked = json.load(sys.stdin)
     django.setup()
-    json.dump(prepare(asked["grant"], asked["syncs"], asked["consumers"]), sys.stdout)
+    made = refusals(**asked["refused"]) if "refused" in asked else prepare(**asked)
+    json.dump(made, sys.stdout)
 
 
-def prepare(grant: dict[str, str], syncs: dict[str, list[str]], consumers: list[dict[str, Any]]) -> dict[str, Any]:
+def prepare(
+    grant: dict[str, str], syncs: dict[str, list[str]], consumers: list[dict[str, Any]], stripe_key: str
+) -> dict[str, Any]:
     from consumers import services as consumer_services
     from syncs import connections, services
 
@@ -37,6 +41,11 @@ def prepare(grant: dict[str, str], syncs: dict[str, list[str]], consumers: list[
         services.create_sync({"name": name, "credential": credential, "collection_ids": ids, "poll_s": 2}, by=None)
         for name, ids in syncs.items()
     ]
+    if stripe_key:
+        paid = {"provider": "stripe", "kind": "stripe_key", "secrets": {"secret": stripe_key}}
+        customers = {"name": "Billing", "collection_ids": ["stripe:customer"], "poll_s": 2}
+        customers["credential"] = connections.create_credential(paid, by=None)
+        made.append(services.create_sync(customers, by=None))
     delivering = [consumer_services.create_consumer(data, by=None) for data in consumers]
     return {
         "credential": str(credential.pk),
@@ -44,6 +53,28 @@ def prepare(grant: dict[str, str], syncs: dict[str, list[str]], consumers: list[
         "consumers": {consumer.name: str(consumer.pk) for consumer in delivering},
         "promises": {consumer.name: consumer.promise for consumer in delivering},
     }
+
+
+def refusals(
+    oauth_app: dict[str, str], credentials: list[dict[str, Any]], consumers: list[dict[str, Any]]
+) -> list[str]:
+    """What is said of connections and consumers that must not be made. Raises AssertionError if one is."""
+    from consumers import services as consumer_services
+    from sequin_console.common.problems import Problem
+    from syncs import connections
+
+    app = connections.create_oauth_app(oauth_app, by=None)
+    tries = [(connections.create_credential, {"oauth_app": app, **data}) for data in credentials]
+    tries += [(consumer_services.create_consumer, data) for data in consumers]
+    told = []
+    for make, data in tries:
+        try:
+            make(data, by=None)
+        except Problem as problem:
+            told.append(repr((problem, problem.fields, problem.next_step)))
+        else:
+            raise AssertionError(f"{make.__name__} should have been refused")
+    return told
 
 
 if __name__ == "__main__":

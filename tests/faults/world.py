@@ -1,14 +1,13 @@
 """A console made of real processes, in a folder of its own: `with running_world(tmp_path) as world: …`
 
 sandbox and nats-server (operator mode, TLS) are started as every test starts them. The clusters and the scheduler run
-under the supervisor's own crew and watch (sequin_console/up), so a dead one is started again, and a hung one replaced, as
+under the supervisor's own crew and watch (sequin_console/up): a dead one is started again and a hung one replaced as
 `up` does it. Nothing here reads the console's tables by its own code: `query` is plain SQL.
 """
 
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -57,8 +56,9 @@ class World:
         self.data_dir = folder / "data"
         self.trace = Trace(folder / "trace.jsonl")
         self.said: list[str] = []
+        self.asked: dict[str, Any] = {}  # what the workspace was made of, secrets and all
         self.ids: dict[str, Any] = {}
-        self._environ = dict(environ)
+        self.environ = dict(environ)
         self._crew = Crew(folder / "logs", self.said.append)
         self._watch, self._beats_at = Watch(), 0.0
 
@@ -68,7 +68,7 @@ class World:
         """Start clusters (`syncs`, `consumers`) or the `scheduler`."""
         for name in names:
             spec = PROGRAMS[name]
-            self._crew.start(Spec(name, spec.argv, {**self._environ, **spec.env}))
+            self._crew.start(Spec(name, spec.argv, {**self.environ, **spec.env}))
 
     def pid(self, name: str) -> int | None:
         return self._crew.pids().get(name)
@@ -100,7 +100,7 @@ class World:
             time.sleep(0.02)
         return found
 
-    # --- What is in the tables -----------------------------------------------------------------------------------------
+    # --- What is in the tables -------------------------------------------------------------------------------------
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Rows of the console's own database, read past its code."""
@@ -121,7 +121,7 @@ class World:
             "SELECT 1 FROM consumers_consumercursor c JOIN syncs_synchead h ON h.sync_id = c.sync_id "
             "WHERE c.acked_seq < h.head_seq LIMIT 1"
         )
-        expected = len(SYNCS) * len(self.ids["consumers"])
+        expected = len(self.ids["syncs"]) * len(self.ids["consumers"])
         return not lagging and self.query("SELECT count(*) FROM consumers_consumercursor") == [(expected,)]
 
     def state(self) -> str:
@@ -139,12 +139,20 @@ class World:
 
 @contextlib.contextmanager
 def running_world(
-    folder: Path, *, records: int = 0, page_size: int = 0, streams: Mapping[str, dict[str, Any]] | None = None
+    folder: Path,
+    *,
+    records: int = 0,
+    page_size: int = 0,
+    streams: Mapping[str, dict[str, Any]] = STREAMS,
+    stripe_mode: str = "",
+    **more_environ: str,
 ) -> Iterator[World]:
     """Sandbox, nats-server and a workspace of two syncs and a consumer for each of `streams`; nothing runs yet.
 
-    records    believable ones in each of four collections
-    page_size  rows a page of upstream's answers; 0 for its own
+    records       believable ones in each of four collections
+    page_size     rows a page of upstream's answers; 0 for its own
+    stripe_mode   `test` or `live`: one more sync, of Stripe's customers, by a restricted key of that mode
+    more_environ  for the console's processes, over what is set here
     """
     settings = {"page_size_cap": page_size}
     with (
@@ -154,21 +162,23 @@ def running_world(
         data_dir = folder / "data"
         environ = {
             **clean_environment(data_dir),
+            "PYTHONPATH": str(ROOT),
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
             "DATABASE_URL": "",
             "REDIS_URL": "",
-            "SEQUIN_PROVIDER_URLS": json.dumps({"salesforce": sandbox.salesforce}),
+            "SEQUIN_PROVIDER_URLS": json.dumps({"salesforce": sandbox.salesforce, "stripe": sandbox.stripe}),
             "SEQUIN_TRACE_FILE": str(folder / "trace.jsonl"),
             "SEQUIN_TRACE_BEGINNINGS": "1",
             "SEQUIN_WORKERS": "2",
             "SEQUIN_LOG_JSON": "1",
+            **more_environ,
         }
         world = World(folder, sandbox, nats, environ)
         make_tables(data_dir, environ)
         if records:
             for name in OBJECTS.values():
                 sandbox.control("POST", f"records/salesforce/{name}?count={records}&spread_s=3000", {})
-        prepare(world, environ, STREAMS if streams is None else streams)
+        prepare(world, streams, stripe_mode)
         try:
             yield world
         finally:
@@ -191,8 +201,8 @@ def make_tables(data_dir: Path, environ: Mapping[str, str]) -> None:
 _templates: dict[int, dict[str, bytes]] = {}
 
 
-def prepare(world: World, environ: Mapping[str, str], streams: Mapping[str, dict[str, Any]]) -> None:
-    """Streams, then connection, syncs and consumers."""
+def prepare(world: World, streams: Mapping[str, dict[str, Any]], stripe_mode: str) -> None:
+    """Streams, then connections, syncs and consumers."""
     nats = world.nats
     assert isinstance(nats, JwtServer)
     assert nats.tls is not None
@@ -201,16 +211,18 @@ def prepare(world: World, environ: Mapping[str, str], streams: Mapping[str, dict
     for name, config in streams.items():
         run(nats.make_stream(name.upper(), prefix=name, **config))
         place = {"host": nats.host, "port": nats.port, "tls": True, "ca": nats.tls.ca_pem, "creds": creds}
-        consumers.append({"name": name, "subject_prefix": name, "nats": place})
+        pair = {"client_cert": nats.tls.client_cert_pem, "client_key": nats.tls.client_key_pem}
+        consumers.append({"name": name, "subject_prefix": name, "nats": place | pair})
     grant = world.sandbox.control("POST", "grants", {"provider": "salesforce"})
-    asked = {"grant": grant, "syncs": SYNCS, "consumers": consumers}
-    world.ids = json.loads(call(environ, "-m", "tests.faults.prepare", told=json.dumps(asked)))
+    key = world.sandbox.control("POST", "keys", {"mode": stripe_mode})["secret"] if stripe_mode else ""
+    world.asked = {"grant": grant, "syncs": SYNCS, "consumers": consumers, "stripe_key": key}
+    world.ids = json.loads(call(world.environ, "-m", "tests.faults.prepare", told=json.dumps(world.asked)))
     expected = {name: "basic" if config.get("allow_atomic") is False else "fenced" for name, config in streams.items()}
     assert world.ids["promises"] == expected
 
 
 def call(environ: Mapping[str, str], *args: str, told: str = "") -> str:
-    """Run Python to its end with a world's environment; what it printed. Raises AssertionError with what it complained of."""
+    """Run Python to its end with a world's environment; what it printed. Raises AssertionError with its complaint."""
     done = subprocess.run(
         [sys.executable, *args], cwd=ROOT, env=dict(environ), input=told, capture_output=True, text=True, timeout=180
     )
@@ -221,7 +233,3 @@ def call(environ: Mapping[str, str], *args: str, told: str = "") -> str:
 def _uuid(stored: str) -> str:
     """SQLite keeps UUIDs as 32 digits; subjects have them with dashes."""
     return f"{stored[:8]}-{stored[8:12]}-{stored[12:16]}-{stored[16:20]}-{stored[20:]}"
-
-
-def clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -72,7 +72,10 @@ def make_credential(sandbox: RunningSandbox, name: str = "Ours") -> Credential:
 def imported(sandbox: RunningSandbox, app: OAuthApp, kind: str) -> dict[str, Any]:
     """What a person imports: a refresh token of this app, as either kind takes it."""
     grant = sandbox.control("POST", "grants", {"provider": "salesforce", "client_id": app.client_id})
-    typed = {"salesforce": {"refresh_token": grant["refresh_token"]}, "salesforce_oauth2": {"secret": grant["refresh_token"]}}
+    typed = {
+        "salesforce": {"refresh_token": grant["refresh_token"]},
+        "salesforce_oauth2": {"secret": grant["refresh_token"]},
+    }
     place = {"instance_url": grant["instance_url"]} if kind == "salesforce" else {}
     return {"provider": "salesforce", "kind": kind, "oauth_app": app, "secrets": typed[kind], "settings": place}
 
@@ -335,9 +338,7 @@ def begin(app: OAuthApp, credential: Credential | None = None) -> str:
     return oauth.begin(app, kind, by=None, session_key=BROWSER, credential=credential)
 
 
-def test_revoked_grant_holds_back_its_own_syncs_alone(
-    sandbox: RunningSandbox, queued: list[tuple[Any, ...]]
-) -> None:
+def test_revoked_grant_holds_back_its_own_syncs_alone(sandbox: RunningSandbox, queued: list[tuple[Any, ...]]) -> None:
     """Invariant 9."""
     ended, well = make_credential(sandbox, "ended"), make_credential(sandbox, "well")
     stopped, going = make_sync(ended, "stopped"), make_sync(well, "going")

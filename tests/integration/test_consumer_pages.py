@@ -64,6 +64,7 @@ def consumer(sync: Sync, server: NatsServer) -> NatsConsumer:
 
 
 def make_consumer(server: NatsServer, sync: Sync, **fields: Any) -> NatsConsumer:
+    """A consumer stored as it is, with a cursor in this sync."""
     values = {
         "name": f"To NATS {uuid4().hex[:6]}",
         "hosts": [f"127.0.0.1:{server.port}"],
@@ -149,8 +150,8 @@ def test_viewer_sees_and_is_not_shown_what_she_may_not_press(name, sync, consume
     make_record(sync, "thing/1.a")
     NatsConsumer.objects.update(
         promise=Promise.BASIC, warning="Look here.", error="It failed.", state=ConsumerState.ERROR,
-        checks=[{"key": "stream", "label": "Find the stream", "state": "failed", "detail": "None.", "remedy": "Make it.",
-                 "commands": [], "action": "create_stream"}],
+        checks=[{"key": "stream", "label": "Find the stream", "state": "failed", "detail": "None.",
+                 "remedy": "Make it.", "commands": [], "action": "create_stream"}],
     )  # fmt: skip
     answer = browser_of(vera).get(path_of(name, consumer, sync), follow=True)
     assert answer.status_code == 200
@@ -177,7 +178,7 @@ def test_lists_take_the_same_queries_for_two_rows_and_for_fifty(name, sync, serv
     browser, path = browser_of(vera), path_of(name, consumers[0], sync)
     two = queries_of(browser, path)
     for number in range(48):
-        made = make_consumer(server, sync, sync=sync if number % 2 else None)
+        made = make_consumer(server, sync, sync_id=sync.pk if number % 2 else None)
         DeliverySample.objects.create(consumer=made, at=timezone.now(), messages=5)
     assert queries_of(browser, path) == two
 
@@ -201,7 +202,7 @@ def test_created_consumer_is_stored_with_its_choices(stream, sync, ada, browser_
     )
     answer = browser_of(ada).post(reverse("consumers:create"), data)
     made = NatsConsumer.objects.get()
-    assert (answer.status_code, answer.url) == (303, made.get_absolute_url())
+    assert (answer.status_code, answer["Location"]) == (303, made.get_absolute_url())
     assert (made.sync_id, made.collection_ids, made.deliver_policy) == (sync.pk, ["fake:thing"], "new")
     assert dict(made.secrets) == {"user": "full", "password": SECRET}
     assert made.stream_name == "SEQUIN-RECORDS"
@@ -291,7 +292,7 @@ def test_own_server_is_a_ready_choice(settings, ada, browser_of) -> None:
 
 
 def lines_of(answer: Any) -> list[dict[str, str]]:
-    return [json.loads(line) for line in answer.getvalue().decode().splitlines()]
+    return [json.loads(line) for line in b"".join(answer).decode().splitlines()]
 
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse")
@@ -334,10 +335,10 @@ def test_wrong_form_is_not_tried(stream, ada, browser_of) -> None:
 def test_stream_is_created_before_the_consumer_by_one_press(server, ada, browser_of) -> None:
     run(server.ask("STREAM.DELETE.SEQUIN-RECORDS"))
     browser, data = browser_of(ada), form_data(server)
-    before = browser.post(reverse("consumers:test"), data, headers=STREAM).getvalue().decode()
-    assert "Create the stream" in before
-    after = browser.post(reverse("consumers:create_stream_first"), data, headers=STREAM).getvalue().decode()
-    assert "All is well" in after
+    before = browser.post(reverse("consumers:test"), data, headers=STREAM)
+    assert "Create the stream" in b"".join(before).decode()
+    after = browser.post(reverse("consumers:create_stream_first"), data, headers=STREAM)
+    assert "All is well" in b"".join(after).decode()
     config = run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["config"]
     assert (config["max_msgs_per_subject"], config["allow_atomic"]) == (1, True)
 
@@ -399,7 +400,7 @@ def test_actions_answer_with_the_state_afterwards(consumer, ada, browser_of) -> 
         )
         assert "toast" in answer["HX-Trigger"]
         plain = browser.post(reverse(f"consumers:{name}", args=[consumer.pk]))
-        assert (plain.status_code, plain.url) == (303, consumer.get_absolute_url())
+        assert (plain.status_code, plain["Location"]) == (303, consumer.get_absolute_url())
         consumer.refresh_from_db()
         assert consumer.state == state
     assert ConsumerCursor.objects.get().run == 3
@@ -409,8 +410,8 @@ def test_page_tells_trouble_held_records_and_how_to_read(consumer, sync, vera, b
     record = make_record(sync, "thing/1.a", seq=9)
     subject = f"{consumer.subject_prefix}.{sync.pk}.fake:thing.thing%2F1%2Ea"
     HeldMessage.objects.create(
-        consumer=consumer, record=record, sync=sync, seq=9, subject=subject, size_bytes=2_000_000, limit_bytes=1_000_000,
-        reason=f"Too large {HOSTILE}", next_step="Raise max_payload.", at=timezone.now(),
+        consumer=consumer, record=record, sync=sync, seq=9, subject=subject, size_bytes=2_000_000,
+        limit_bytes=1_000_000, reason=f"Too large {HOSTILE}", next_step="Raise max_payload.", at=timezone.now(),
     )  # fmt: skip
     NatsConsumer.objects.update(error=f"NATS said {HOSTILE}", next_step="Do this.", state=ConsumerState.ERROR)
     page = text_of(browser_of(vera).get(consumer.get_absolute_url()))
@@ -433,7 +434,7 @@ def test_delete_asks_what_becomes_of_the_messages(consumer, ada, browser_of) -> 
     assert all(f'value="{choice}"' in page for choice in ("leave", "tombstones", "purge"))
     assert browser.post(path, {"messages": "burn"}).status_code == 422
     answer = browser.post(path, {"messages": "leave"})
-    assert (answer.status_code, answer.url) == (303, reverse("consumers:list"))
+    assert (answer.status_code, answer["Location"]) == (303, reverse("consumers:list"))
     assert not NatsConsumer.objects.exists()
 
 

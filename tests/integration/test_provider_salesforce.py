@@ -285,9 +285,9 @@ async def test_reading_pauses_before_the_quota_is_used_up(sandbox):
     sandbox.control("POST", "settings", {"quota_max": 1000, "quota_used": 790})
     async with salesforce(sandbox) as bench:
         bench.reader.client._spare_quota = PROVIDERS["salesforce"].spare_quota
+        probes = (bench.reader.probe(bench.collections[CONTACT]) for _ in range(20))
         with pytest.raises(RateLimited) as caught:
-            for _ in range(20):
-                await bench.reader.probe(bench.collections[CONTACT])
+            [await probe for probe in probes]
         assert "80%" in caught.value.message
         assert 600 <= caught.value.retry_after_s <= 7200
         assert bench.quotas[-1].used == 800

@@ -44,6 +44,13 @@ class _List(msgspec.Struct):
 
 
 @dataclass(frozen=True)
+class Failed:
+    """Why one object could not be read, where its neighbours were."""
+
+    error: ProviderError
+
+
+@dataclass(frozen=True)
 class ListPage:
     """One page: its records in Stripe's order (newest first), the last one's creation, and whether more follow."""
 
@@ -76,7 +83,7 @@ class Lists:
     async def _to_page(self, resource: Resource, items: list[msgspec.Raw], answer: Answer, *, more: bool) -> ListPage:
         records: list[RawRecord] = []
         skipped: list[Skipped] = []
-        failed: list[ProviderError] = []
+        failed: list[Failed] = []
         last_id, last_created = "", None
         shaped = await together(self._try_shape(bytes(item)) for item in items)
         for item, data in zip(items, shaped, strict=True):
@@ -93,17 +100,17 @@ class Lists:
                 records.append(to_record(resource, head, data, answer.read_no))
             else:
                 failed.append(data)
-                skipped.append(Skipped(resource.id, head.id, data.message))
+                skipped.append(Skipped(resource.id, head.id, data.error.message))
         if len(failed) > MOST_SICK:
-            raise failed[0]
+            raise failed[0].error
         return ListPage(records, tuple(skipped), last_id, last_created, more)
 
-    async def _try_shape(self, data: bytes) -> bytes | ProviderError:
+    async def _try_shape(self, data: bytes) -> bytes | Failed:
         """The object whole, or why the rest of a nested list does not come."""
         try:
             return await self.shape(data)
         except (UpstreamFailed, UnexpectedShape, ObjectGone) as error:
-            return error
+            return Failed(error)
 
     async def probe(self, resource: Resource) -> None:
         """Read one member: raises what keeps us from the list."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from syncs.providers.kit.errors import CollectionGone, PermissionMissing, ProviderError, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.records import RawRecord, Skipped
 from syncs.providers.stripe.catalogue import Resource
 from syncs.providers.stripe.errors import ObjectGone
-from syncs.providers.stripe.lists import MOST_SICK, Lists, together
+from syncs.providers.stripe.lists import MOST_SICK, Failed, Lists, together
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ async def read(lists: Lists, wanted: Sequence[Wanted]) -> tuple[list[RawRecord],
     An outage is raised: more than a few fail, or the list of a failing object does not answer either.
     """
     outcomes = await together(_one(lists, each) for each in wanted)
-    failed = [(each, outcome) for each, outcome in zip(wanted, outcomes, strict=True) if isinstance(outcome, Exception)]
+    failed = [
+        (each, outcome.error) for each, outcome in zip(wanted, outcomes, strict=True) if isinstance(outcome, Failed)
+    ]
     if len(failed) > MOST_SICK:
         raise failed[0][1]
     for resource in {each.resource.id: each.resource for each, _ in failed}.values():
@@ -34,7 +36,7 @@ async def read(lists: Lists, wanted: Sequence[Wanted]) -> tuple[list[RawRecord],
     return [outcome for outcome in outcomes if isinstance(outcome, RawRecord)], tuple(skipped)
 
 
-async def _one(lists: Lists, wanted: Wanted) -> RawRecord | ProviderError:
+async def _one(lists: Lists, wanted: Wanted) -> RawRecord | Failed:
     """The object now, or why it alone cannot be read.
 
     A refusal is raised and names the collection it is about, so that its neighbours can go on without it.
@@ -42,7 +44,7 @@ async def _one(lists: Lists, wanted: Wanted) -> RawRecord | ProviderError:
     try:
         return await lists.one(wanted.resource, wanted.id, wanted.changed_at)
     except (UpstreamFailed, UnexpectedShape, ObjectGone) as error:
-        return error
+        return Failed(error)
     except (PermissionMissing, CollectionGone) as error:
         error.collection_id = wanted.resource.id
         raise

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sequin_console.up import ports
 from sequin_console.up.ports import DEFAULTS, PortBook, PortTaken
 
 WEB = 41_800  # high, for a console may run on this machine
@@ -36,9 +37,9 @@ def test_kept_port_is_used_again_though_the_default_is_free(tmp_path: Path) -> N
 
 def test_kept_port_that_is_taken_stays_kept_and_is_told(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text(json.dumps({"web": WEB + 7}))
-    ports = book(tmp_path, WEB + 7)
-    assert ports.choose("web", "127.0.0.1", patience_s=0) == WEB + 8
-    assert ports.notes == [f"port {WEB + 7} of the console is taken by another program; {WEB + 8} for now"]
+    kept = book(tmp_path, WEB + 7)
+    assert kept.choose("web", "127.0.0.1", patience_s=0) == WEB + 8
+    assert kept.notes == [f"port {WEB + 7} of the console is taken by another program; {WEB + 8} for now"]
     assert json.loads((tmp_path / "ports.json").read_text()) == {"web": WEB + 7}
 
 
@@ -46,6 +47,12 @@ def test_asked_port_is_used_and_kept(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text(json.dumps({"web": WEB, "nats": 1}))
     assert book(tmp_path).choose("web", "127.0.0.1", asked=WEB + 30) == WEB + 30
     assert json.loads((tmp_path / "ports.json").read_text()) == {"web": WEB + 30, "nats": 1}
+
+
+def test_any_port_is_not_the_default_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "any_free", lambda host: 51_999)
+    assert book(tmp_path).choose("web", "127.0.0.1", asked=0) == 51_999
+    assert book(tmp_path).choose("web", "127.0.0.1") == 51_999
 
 
 def test_asked_port_that_is_taken_is_refused(tmp_path: Path) -> None:
