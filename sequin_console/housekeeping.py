@@ -17,6 +17,6 @@ def prune() -> None:
     now = timezone.now()
     old = RecordChange.objects.filter(at__lt=now - timedelta(days=settings.CHANGES_KEPT_DAYS))
     while pks := list(old.values_list("pk", flat=True)[:_CHUNK]):
-        RecordChange.objects.filter(pk__in=pks)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+        RecordChange.objects.filter(pk__in=pks)._raw_delete(connection.alias)
     PendingConnection.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()

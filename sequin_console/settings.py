@@ -117,7 +117,7 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")
 if DATABASE_URL:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
 else:
-    DATABASES = {"default": _sqlite("console.sqlite3"), "queue": _sqlite("queue.sqlite3")}
+    DATABASES = {"default": _sqlite("console.sqlite3"), "queue": _sqlite("queue.sqlite3")}  # type: ignore[dict-item]
     DATABASE_ROUTERS = ["sequin_console.common.routers.QueueRouter"]
 
 # --- Work ----------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def _forget(sync: Sync, row: SyncCollection | None) -> None:
     while pks := list(Record.objects.filter(**owned).values_list("pk", flat=True)[:1000]):
         with transaction.atomic():
             RecordChange.objects.filter(record__in=pks).delete()
-            Record.objects.filter(pk__in=pks)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+            Record.objects.filter(pk__in=pks)._raw_delete(connection.alias)
     with transaction.atomic():
         if row:
             row.delete()

@@ -22,7 +22,7 @@ def _as_somebody_else() -> list[str]:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """Start a server on a free port of 127.0.0.1 with its data in `folder`; stop it afterwards. Fails without binaries."""
+    """Start a server on a free port of 127.0.0.1, its data in `folder`; stop it afterwards. Fails without binaries."""
     assert BIN is not None, "no PostgreSQL binaries: install Debian's postgresql package"
     data, user = folder / "data", _as_somebody_else()
     data.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """Consumers: the list, one with how far it is, and ending it."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -83,12 +84,13 @@ def state_words(row: ConsumerRow) -> str:
     return f"On the way: {waiting}." if row.lag else "Everything read so far is on the stream."
 
 
-def rate_chart(consumer: NatsConsumer) -> dict[str, Any]:
-    """The last hour in ten-second steps, as chart.js draws it; nothing was sent where no sample is."""
+def rate_chart(consumer: NatsConsumer) -> str:
+    """The last hour in ten-second steps, as JSON that chart.js draws; nothing was sent where no sample is."""
     values = {int(at.timestamp()): rate for at, rate in queries.rate_series(consumer)}
     end = int(timezone.now().timestamp()) // 10 * 10
     x = list(range(end - 3600, end, 10))
-    return {"x": x, "series": [{"label": "Messages a second", "values": [values.get(at, 0) for at in x]}]}
+    series = {"label": "Messages a second", "values": [values.get(at, 0) for at in x]}
+    return json.dumps({"x": x, "series": [series]})
 
 
 def page_context(consumer: NatsConsumer) -> dict[str, Any]:

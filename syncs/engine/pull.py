@@ -17,7 +17,7 @@ P = TypeVar("P", bound=Walked)
 
 async def read_ahead(walk: AsyncIterator[P]) -> AsyncIterator[P]:
     """The walk's pages, each followed up by a request for the next before it is handed out; ends after `done`."""
-    upcoming: asyncio.Task[P] | None = asyncio.ensure_future(anext(walk))  # type: ignore[arg-type]
+    upcoming: asyncio.Task[P] | None = asyncio.ensure_future(anext(walk))
     try:
         while upcoming is not None:
             try:
@@ -25,7 +25,7 @@ async def read_ahead(walk: AsyncIterator[P]) -> AsyncIterator[P]:
             except StopAsyncIteration:
                 upcoming = None
                 return
-            upcoming = None if page.done else asyncio.ensure_future(anext(walk))  # type: ignore[arg-type]
+            upcoming = None if page.done else asyncio.ensure_future(anext(walk))
             yield page
     finally:
         if upcoming is not None:

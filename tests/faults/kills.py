@@ -40,7 +40,7 @@ class Killer:
         return True
 
     def catch(self, *spans: str, within_s: float) -> Span | None:
-        """Stop a process that is for sure in the middle of such a span; None if none was caught. The caller kills it."""
+        """Stop a process that is for sure within such a span; None if none was caught. The caller kills it."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             self._tick()

@@ -54,7 +54,7 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-# --- Making and using connections ------------------------------------------------------------------------------------
+# --- Making and using connections -----------------------------------------------------------------------------------
 
 
 def make_app(sandbox: RunningSandbox, name: str = "Ours") -> OAuthApp:
@@ -149,7 +149,7 @@ def in_threads(*calls: Callable[[], Any]) -> list[Any]:
         return list(pool.map(one, calls))
 
 
-# --- Renewal -----------------------------------------------------------------------------------------------------------
+# --- Renewal --------------------------------------------------------------------------------------------------------
 
 
 def test_expired_token_is_renewed_and_the_request_repeated(sandbox: RunningSandbox) -> None:
@@ -249,11 +249,11 @@ def _ask_with(take: Any, credential: Credential) -> str:
         return str(connections.ask(credential, lambda reader: reader.check()).name)
 
 
-# --- Lost half-way -----------------------------------------------------------------------------------------------------
+# --- Lost half-way --------------------------------------------------------------------------------------------------
 
 
 def crash_while_renewing(sandbox: RunningSandbox, credential: Credential, *, answered: bool) -> None:
-    """A worker died between the mark and the store; its lease has run out. `answered`: the grant was rotated and lost."""
+    """A worker died between mark and store; its lease has run out. `answered`: the grant was rotated and lost."""
     if answered:
         app = credential.oauth_app
         assert app is not None
@@ -309,7 +309,7 @@ def test_sign_in_that_does_not_answer_is_tried_again_later(sandbox: RunningSandb
     assert count(sync) == 3
 
 
-# --- Revoked, and connected anew -----------------------------------------------------------------------------------------
+# --- Revoked, and connected anew ------------------------------------------------------------------------------------
 
 
 def revoke(sandbox: RunningSandbox, credential: Credential) -> None:
@@ -402,7 +402,7 @@ def test_renaming_does_not_bring_back_an_old_token(sandbox: RunningSandbox) -> N
     assert connections.ask(credential, lambda reader: reader.check()).name == credential.account_name
 
 
-# --- The redirect ----------------------------------------------------------------------------------------------------------
+# --- The redirect ---------------------------------------------------------------------------------------------------
 
 
 def test_sign_in_makes_a_connection_that_reads(sandbox: RunningSandbox) -> None:
@@ -415,9 +415,24 @@ def test_sign_in_makes_a_connection_that_reads(sandbox: RunningSandbox) -> None:
 
 def test_same_account_again_replaces_its_grant(sandbox: RunningSandbox) -> None:
     app = make_app(sandbox)
-    first, second = (come_back(consent(begin(app))).credential for _ in range(2))
-    assert first.pk == second.pk
+    first = come_back(consent(begin(app))).credential
+    again = come_back(consent(begin(app))).credential
+    assert first.pk == again.pk
     assert first.secrets["refresh_token"] != Credential.objects.get().secrets["refresh_token"]
+
+
+def test_another_account_is_refused_for_a_connection_that_syncs_read_through(sandbox: RunningSandbox) -> None:
+    """Records of two accounts must not mix."""
+    credential = make_credential(sandbox)
+    Credential.objects.update(account_id="00DsomebodyElses")
+    credential.refresh_from_db()
+    assert credential.oauth_app is not None
+    with pytest.raises(Problem, match="another account"):
+        come_back(consent(begin(credential.oauth_app, credential)))
+    pasted = imported(sandbox, credential.oauth_app, "salesforce")
+    with pytest.raises(Problem, match="another account"):
+        connections.update_credential(credential, {name: pasted[name] for name in ("secrets", "settings")}, by=None)
+    assert Credential.objects.get().account_id == "00DsomebodyElses"
 
 
 def test_answer_of_no_is_said_and_nothing_is_stored(sandbox: RunningSandbox) -> None:
@@ -463,7 +478,7 @@ def test_state_and_verifier_are_not_stored_as_they_are(sandbox: RunningSandbox) 
     assert verifier not in url
 
 
-# --- Imported, and for a caller of the API -------------------------------------------------------------------------------------
+# --- Imported, and for a caller of the API --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["salesforce", "salesforce_oauth2"])

@@ -72,7 +72,8 @@ def test_next_look_is_set_by_the_interval(upstream: Upstream) -> None:
     sync = upstream.sync(poll_s=120)
     read(sync)
     feed = sync.feeds.get()
-    assert feed.looked_at is not None and feed.due_at is not None
+    assert feed.looked_at is not None
+    assert feed.due_at is not None
     assert timedelta(seconds=115) < feed.due_at - feed.looked_at < timedelta(seconds=125)
 
 
@@ -327,10 +328,11 @@ def test_unforeseen_error_is_logged_and_tried_again(upstream: Upstream) -> None:
     read(sync)
     row, feed = row_of(sync), sync.feeds.get()
     assert "internal" in (row.error_kind, feed.error_kind)
-    assert feed.due_at is not None and feed.due_at > timezone.now()
+    assert feed.due_at is not None
+    assert feed.due_at > timezone.now()
 
 
-# --- Invariant 11: everything queued can be lost -----------------------------------------------------------------------
+# --- Invariant 11: everything queued can be lost ----------------------------------------------------------------------
 
 
 def test_invariant_11_lost_work_is_found_again(upstream: Upstream, queued: list[tuple[object, ...]]) -> None:
@@ -350,7 +352,7 @@ def test_invariant_11_lost_work_is_found_again(upstream: Upstream, queued: list[
 @contextmanager
 def queued_for_ever() -> Iterator[None]:
     """The guard taken out: what was queued once is never looked for again."""
-    with mock.patch.object(tasks, "may_be_queued", lambda now: Q(queued_until=None)):
+    with mock.patch.object(tasks, "may_be_queued", return_value=Q(queued_until=None)):
         yield
 
 
@@ -360,7 +362,7 @@ def test_unit_in_somebodys_hands_is_not_queued(upstream: Upstream) -> None:
     assert tasks.enqueue_due() == 0
 
 
-# --- What people do to syncs --------------------------------------------------------------------------------------------
+# --- What people do to syncs ------------------------------------------------------------------------------------------
 
 
 def test_paused_sync_is_not_read(upstream: Upstream) -> None:

@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,44 +15,66 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Change',
+            name="Change",
             fields=[
-                ('topic', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('no', models.PositiveBigIntegerField(db_index=True)),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("topic", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("no", models.PositiveBigIntegerField(db_index=True)),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ('no',),
+                "ordering": ("no",),
             },
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('actor_kind', models.CharField(choices=[('user', 'Person'), ('token', 'API token'), ('system', 'Console')], max_length=6)),
-                ('actor_name', models.CharField(help_text='As it was then.', max_length=150)),
-                ('action', models.CharField(help_text='Object and past participle: `sync.created`.', max_length=60)),
-                ('object_kind', models.CharField(blank=True, max_length=60)),
-                ('object_id', models.CharField(blank=True, max_length=64)),
-                ('object_name', models.CharField(blank=True, help_text='As it was then.', max_length=200)),
-                ('changes', models.JSONField(blank=True, default=dict, help_text='Field to new value, or to [old, new]. No secrets.')),
-                ('ip', models.GenericIPAddressField(blank=True, null=True)),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "actor_kind",
+                    models.CharField(
+                        choices=[("user", "Person"), ("token", "API token"), ("system", "Console")], max_length=6
+                    ),
+                ),
+                ("actor_name", models.CharField(help_text="As it was then.", max_length=150)),
+                ("action", models.CharField(help_text="Object and past participle: `sync.created`.", max_length=60)),
+                ("object_kind", models.CharField(blank=True, max_length=60)),
+                ("object_id", models.CharField(blank=True, max_length=64)),
+                ("object_name", models.CharField(blank=True, help_text="As it was then.", max_length=200)),
+                (
+                    "changes",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="Field to new value, or to [old, new]. No secrets."
+                    ),
+                ),
+                ("ip", models.GenericIPAddressField(blank=True, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-at', '-pk'),
-                'indexes': [models.Index(fields=['-at', '-id'], name='audit_by_time'), models.Index(fields=['object_kind', 'object_id'], name='audit_by_object')],
+                "ordering": ("-at", "-pk"),
+                "indexes": [
+                    models.Index(fields=["-at", "-id"], name="audit_by_time"),
+                    models.Index(fields=["object_kind", "object_id"], name="audit_by_object"),
+                ],
             },
         ),
     ]

@@ -4,21 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('common', '0001_initial'),
+        ("common", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Duty',
+            name="Duty",
             fields=[
-                ('lease_no', models.PositiveBigIntegerField(default=0, help_text='Fencing number: grows each time it is taken.')),
-                ('lease_until', models.DateTimeField(blank=True, help_text='Held by a worker until then; null is free.', null=True)),
-                ('name', models.CharField(max_length=50, primary_key=True, serialize=False)),
+                (
+                    "lease_no",
+                    models.PositiveBigIntegerField(default=0, help_text="Fencing number: grows each time it is taken."),
+                ),
+                (
+                    "lease_until",
+                    models.DateTimeField(blank=True, help_text="Held by a worker until then; null is free.", null=True),
+                ),
+                ("name", models.CharField(max_length=50, primary_key=True, serialize=False)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
     ]

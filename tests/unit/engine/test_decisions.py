@@ -45,8 +45,17 @@ def test_first_look_is_now_and_the_next_after_the_interval() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "live", "asks"),
-    [(0, 0, False), (1, 10_000, False), (50, 100, False), (51, 100, True), (400, 10_000, False), (501, 10_000, True), (3, 3, True), (1, 1, False)],
-)  # fmt: skip
+    [
+        (0, 0, False),
+        (1, 10_000, False),
+        (50, 100, False),
+        (51, 100, True),
+        (400, 10_000, False),
+        (501, 10_000, True),
+        (3, 3, True),
+        (1, 1, False),
+    ],
+)
 def test_brake_asks_about_mass_deletes(missing: int, live: int, asks: bool) -> None:
     assert is_mass_delete(missing, live) is asks
 

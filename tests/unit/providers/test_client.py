@@ -2,13 +2,15 @@
 
 import asyncio
 
+import aiohttp
 import httpx
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.client import Client, with_params
-from syncs.providers.kit.errors import CredentialsRefused, RateLimited, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.errors import CredentialsRefused, HostGone, RateLimited, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.http import make_http
 from syncs.providers.kit.mask import excerpt
 from tests.unit.providers.fakes import BASE, NOW, SECRET, Source, Time, answer, client_for, script
@@ -175,3 +177,55 @@ async def test_redirect_is_an_error_of_its_own():
 
 def test_client_shows_no_secret():
     assert SECRET not in repr(Client(httpx.AsyncClient(), Source(), draw_read_no=lambda: 1))
+
+
+def name_not_found() -> httpx.ConnectError:
+    """What is raised for a host that no name server knows."""
+    key = ConnectionKey("gone.test", 443, True, True, None, None, None)
+    error = httpx.ConnectError("gone")
+    error.__cause__ = aiohttp.ClientConnectorDNSError(key, OSError("unknown name"))
+    return error
+
+
+async def test_a_host_whose_name_is_gone_has_moved_and_is_asked_for_once():
+    upstream = script([name_not_found(), answer({"id": 1})])
+    source = Source()
+    client = client_for(upstream, source=source, may_move=True)
+    assert (await client.get("/x")).status == 200
+    assert source.count == 1
+
+
+async def test_a_name_that_stays_gone_is_trouble_and_costs_one_renewal():
+    source = Source(renewals=9)
+    client = client_for(script(name_not_found() for _ in range(9)), source=source, may_move=True)
+    for _ in range(2):
+        with pytest.raises(HostGone):
+            await client.get("/x")
+    assert source.count == 1
+
+
+async def test_a_fixed_host_whose_name_is_gone_leaves_the_key_alone():
+    source = Source()
+    with pytest.raises(HostGone):
+        await client_for(script(name_not_found() for _ in range(9)), source=source).get("/x")
+    assert source.count == 0
+
+
+async def test_a_key_that_cannot_be_renewed_is_none_the_worse_for_a_missing_name():
+    source = Source(renewals=0)
+    with pytest.raises(HostGone):
+        await client_for(script(name_not_found() for _ in range(9)), source=source, may_move=True).get("/x")
+
+
+async def test_no_request_leaves_once_the_share_of_the_quota_is_used():
+    upstream = script([answer({"id": 1}), answer({"id": 2})])
+    client = client_for(
+        upstream,
+        read_quota=lambda headers: Quota(used=8, allowed=10),
+        spare_quota=lambda quota: RateLimited("Enough.", retry_after_s=900) if quota.used >= 8 else None,
+    )
+    await client.get("/x")
+    with pytest.raises(RateLimited) as caught:
+        await client.get("/x")
+    assert caught.value.retry_after_s == 900
+    assert len(upstream.asked) == 1

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -22,11 +23,12 @@ from syncs.providers.kit.errors import (
     UpstreamFailed,
 )
 from syncs.providers.kit.hosts import BadHost
-from syncs.providers.salesforce import PROVIDER, catalogue, read_quota, soql
+from syncs.providers.salesforce import PROVIDER, catalogue, read_quota, soql, spare_quota
 from syncs.providers.salesforce.bulk import parse_csv
 from syncs.providers.salesforce.errors import BulkRefused, FieldGone, LocatorGone, RecordGone, TooBig, classify
 from syncs.providers.salesforce.schema import Schema, SField, parse_describe
 from syncs.providers.salesforce.signin import check_host, token_error, token_grant
+from tests.unit.providers.fakes import answer, client_for
 
 SCHEMA = Schema(
     "Thing__c",
@@ -261,3 +263,62 @@ def test_refused_sign_in_says_what_to_do(code, description, word):
     error = token_error(400, json.dumps({"error": code, "error_description": description}).encode())
     assert type(error) is CredentialsRefused
     assert word in error.next_step
+
+
+@pytest.mark.parametrize(("used", "stops"), [(0, False), (79_999, False), (80_000, True), (120_000, True)])
+def test_reading_stops_at_four_fifths_of_the_quota(used, stops):
+    stop = spare_quota(Quota(used, 100_000))
+    assert bool(stop) is stops
+    if stop:
+        assert "80%" in stop.message
+        assert stop.next_step
+
+
+def rows_upstream(sick: set[str], ids: list[str], *, outage: bool = False):
+    """An org with these rows; a query that would answer a sick one fails, unless it asks for ids alone."""
+
+    def upstream(request):
+        path, query = request.url.path, request.url.params.get("q", "")
+        if path.endswith("/describe"):
+            fields = [{"name": "Id", "type": "id"}, {"name": "SystemModstamp", "type": "datetime"}, {"name": "Name"}]
+            return answer({"name": "Contact", "fields": fields})
+        if "COUNT()" in query:
+            return answer({"totalSize": len(ids), "records": []})
+        after = re.search(r"Id > '(\w+)'", query)
+        named = re.search(r"Id IN \(([^)]*)\)", query)
+        limit = re.search(r"LIMIT (\d+)", query)
+        found = [each for each in ids if not after or each > after[1]]
+        if named:
+            found = [each for each in ids if f"'{each}'" in named[1]]
+        found = found[: int(limit[1]) if limit else None]
+        if outage or ("Name" in query and sick & set(found)):
+            return answer([{"errorCode": "UNKNOWN_EXCEPTION", "message": "sick"}], 500)
+        stamp = "2026-11-23T08:00:00.000+0000"
+        return answer(
+            {"done": True, "records": [{"Id": each, "SystemModstamp": stamp, "Name": each} for each in found]}
+        )
+
+    return upstream
+
+
+IDS = [f"003{number:015d}" for number in range(450)]
+
+
+async def backfilled(upstream):
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    contact = next(each for each in PROVIDER.collections if each.id == "salesforce:contact")
+    return [page async for page in reader.backfill(contact, None)]
+
+
+async def test_rows_that_cannot_be_served_are_set_aside_and_all_others_come():
+    sick = {IDS[0], IDS[199], IDS[200], IDS[449]}
+    pages = await backfilled(rows_upstream(sick, IDS))
+    assert {record.upstream_id for page in pages for record in page.records} == set(IDS) - sick
+    assert {each.upstream_id for page in pages for each in page.skipped} == sick
+    assert pages[-1].done
+
+
+@pytest.mark.parametrize("upstream", [rows_upstream(set(), IDS, outage=True), rows_upstream(set(IDS[:60]), IDS)])
+async def test_an_outage_sets_nothing_aside(upstream):
+    with pytest.raises(UpstreamFailed):
+        await backfilled(upstream)

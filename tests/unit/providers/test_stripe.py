@@ -253,3 +253,101 @@ def test_refusals_are_told_apart_with_a_next_step(answer, kind):
     assert type(error) is kind
     assert error.message.endswith(".")
     assert error.next_step
+
+
+async def test_objects_that_cannot_be_served_are_set_aside_while_their_list_answers():
+    events = [event("customer.updated", {"id": f"cus_{n}", "object": "customer"}, number=n) for n in range(5)]
+
+    def upstream(request):
+        if request.url.path in ("/v1/events", "/v1/customers"):
+            return listed(events if request.url.path == "/v1/events" else [])
+        name = request.url.path.rpartition("/")[2]
+        return answer({"id": name}) if name != "cus_3" else answer({"error": {}}, 500)
+
+    pages = await changes(upstream, "stripe:customer", cursor={"t": NOW - 60})
+    assert [record.upstream_id for page in pages for record in page.records] == ["cus_0", "cus_1", "cus_2", "cus_4"]
+    assert [each.upstream_id for page in pages for each in page.skipped] == ["cus_3"]
+    assert pages[-1].done
+
+
+@pytest.mark.parametrize(("count", "list_status"), [(1, 500), (21, 200)])
+async def test_an_outage_sets_nothing_aside(count, list_status):
+    events = [event("customer.updated", {"id": f"cus_{n}", "object": "customer"}, number=n) for n in range(count)]
+
+    def upstream(request):
+        if request.url.path == "/v1/events":
+            return listed(events)
+        is_list = request.url.path == "/v1/customers"
+        return answer({"object": "list", "data": []}, list_status) if is_list else answer({"error": {}}, 500)
+
+    with pytest.raises(UpstreamFailed):
+        await changes(upstream, "stripe:customer", cursor={"t": NOW - 60})
+
+
+async def test_an_object_whose_nested_list_does_not_come_is_set_aside():
+    def upstream(request):
+        if request.url.path == "/v1/subscriptions":
+            nested = {"object": "list", "data": [], "has_more": True, "url": "/v1/subscription_items"}
+            return listed([{"id": "sub_1", "object": "subscription", "items": nested}, {"id": "sub_2"}])
+        return answer({"error": {}}, 500)
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    (page,) = await walk(reader.backfill(BY_COLLECTION["stripe:subscription"], None))
+    assert [record.upstream_id for record in page.records] == ["sub_2"]
+    assert [each.upstream_id for each in page.skipped] == ["sub_1"]
+
+
+def world_of(told: list[dict]):
+    """Stripe with these events, newest first, in pages of 100; each names a customer that is there."""
+
+    def upstream(request):
+        upstream.asked.append(request)
+        if request.url.path != "/v1/events":
+            return answer({"id": request.url.path.rpartition("/")[2]})
+        params = dict(request.url.params)
+        found = [each for each in told if int(params.get("created[gte]", 0)) <= each["created"]]
+        found = [each for each in found if each["created"] < int(params.get("created[lt]", NOW * 2))]
+        ids = [each["id"] for each in found]
+        start = ids.index(params["starting_after"]) + 1 if "starting_after" in params else 0
+        return listed(found[start : start + 100], len(found) > start + 100)
+
+    upstream.asked = []
+    return upstream
+
+
+def customer_event(number: int, at: int) -> dict:
+    return event("customer.updated", {"id": f"cus_{number}", "object": "customer"}, at, number)
+
+
+async def test_once_a_day_events_that_showed_up_hours_late_are_found():
+    told = [customer_event(1, NOW - 10), customer_event(2, NOW - 6 * 3600)]
+    cursor = {"t": NOW - 10, "seen": ["evt_1"], "settled": False, "deep_at": NOW - 3600}
+    pages = await changes(world_of(told), "stripe:customer", cursor=cursor)
+    assert [record for page in pages for record in page.records] == []
+    pages = await changes(world_of(told), "stripe:customer", cursor=cursor | {"deep_at": NOW - 25 * 3600})
+    assert [record.upstream_id for page in pages for record in page.records] == ["cus_2"]
+    assert pages[-1].cursor["deep_at"] == NOW
+    assert "deep" not in pages[-1].cursor
+    assert pages[-1].cursor["t"] == NOW - 10
+
+
+async def test_a_long_look_back_goes_on_from_any_page_and_never_moves_the_cursor_back():
+    told = [customer_event(n, NOW - 3600 - n * 60) for n in range(400)]
+    cursor = {"t": NOW - 1800, "seen": [], "settled": False, "deep_at": NOW - 25 * 3600}
+    read: list[str] = []
+    for _ in range(200):
+        reader = PROVIDER.reader(client_for(world_of(told), PROVIDER))
+        walked = reader.changes(EVENTS_FEED, [BY_COLLECTION["stripe:customer"]], cursor)
+        before = cursor
+        async for page in walked:  # cut off at the first page that moves the cursor, as when time runs out
+            read += [record.upstream_id for record in page.records]
+            if page.cursor is not None and page.cursor != cursor:
+                assert page.cursor["t"] >= cursor["t"]
+                cursor = page.cursor
+                break
+        await walked.aclose()
+        if page.done or cursor == before or ("deep" not in cursor and cursor["deep_at"] == NOW):
+            break
+    assert set(read) == {f"cus_{n}" for n in range(400)}
+    assert cursor["deep_at"] == NOW
+    assert len(read) < 500, "little is read twice"
