@@ -113,6 +113,13 @@ def create_stream(
     return schemas.NatsCheckList.of(consumer, checks)
 
 
+@consumers.post("/{uuid:consumer_id}/allow-atomic", response=schemas.NatsCheckList, summary="Allow atomic batches")
+def allow_atomic(request: HttpRequest, consumer_id: UUID) -> schemas.NatsCheckList:
+    """Switch atomic batches on for the stream, for exactly-once delivery into it, then run the checks."""
+    consumer = _editable(request, consumer_id)
+    return schemas.NatsCheckList.of(consumer, services.allow_atomic(consumer, by=actor(request)))
+
+
 def _editable(request: HttpRequest, consumer_id: UUID) -> NatsConsumer:
     return get_or_404(NatsConsumer.objects.editable_by(actor(request)), pk=consumer_id)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from consumers import credentials
 from consumers.connection import DEFAULT_PORT, NatsSettings, TlsFailed, join_host, split_host, tls_context
@@ -61,10 +62,9 @@ def columns(data: Mapping[str, Any], old: NatsConsumer | None, *, now: datetime)
 
 
 def settings_of(values: Mapping[str, Any]) -> NatsSettings:
-    """The connection that such columns describe."""
-    return NatsConsumer(
-        **{name: values[name] for name in ("hosts", "tls", "ca_pem", "secrets", "inbox_prefix", "jetstream_domain")}
-    ).nats_settings()
+    """The connection that such columns describe: equal columns, equal settings, for nobody's id is in its name."""
+    names = ("hosts", "tls", "ca_pem", "secrets", "inbox_prefix", "jetstream_domain")
+    return NatsConsumer(id=UUID(int=0), **{name: values[name] for name in names}).nats_settings()
 
 
 def _general(data: Mapping[str, Any], old: NatsConsumer | None, errors: Errors) -> dict[str, Any]:

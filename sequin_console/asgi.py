@@ -1,7 +1,6 @@
 """HTTP and WebSocket entry: Django's pages, and feeds for people who are signed in."""
 
 import os
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from django.conf import settings  # noqa: E402
 from django.http.request import split_domain_port, validate_host  # noqa: E402
 from django.urls import path  # noqa: E402
 
+from consumers.live import RecordsFeed  # noqa: E402
 from sequin_console.common.feeds import ChangesFeed  # noqa: E402
 
 
@@ -51,11 +51,10 @@ def is_same_origin(origin: str, host: str) -> bool:
     return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
-feeds = [path("ws/changes/", ChangesFeed.as_asgi())]
-if find_spec("consumers.live"):
-    from consumers.live import RecordsFeed
-
-    feeds.append(path("ws/records/<uuid:consumer_id>/", RecordsFeed.as_asgi()))
+feeds = [
+    path("ws/changes/", ChangesFeed.as_asgi()),
+    path("ws/records/<uuid:consumer_id>/", RecordsFeed.as_asgi()),
+]
 application = ProtocolTypeRouter(
     {"http": django_application, "websocket": SameOriginOnly(AuthMiddlewareStack(URLRouter(feeds)))}
 )

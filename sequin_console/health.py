@@ -1,12 +1,12 @@
 """Whether this installation truly works: what /readyz answers."""
 
-from importlib.util import find_spec
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
+from consumers.jetstream import embedded_status
 from sequin_console.common import heartbeats, runner
 
 SILENT_AFTER_S = 30
@@ -62,10 +62,6 @@ def _nats() -> Check:
     """A real round trip to JetStream, where `up` runs a server of its own."""
     if not settings.EMBEDDED_NATS_URL:
         return _check(True, "No embedded NATS server here: each consumer names its own.")
-    if not find_spec("consumers.jetstream"):
-        return _check(False, "The embedded NATS server cannot be asked yet.")
-    from consumers.jetstream import embedded_status
-
     try:
         status = runner.run(lambda _orm: embedded_status(settings.EMBEDDED_NATS_URL), timeout_s=NATS_TIMEOUT_S)
     except TimeoutError:

@@ -6,6 +6,7 @@ On one machine nothing need be set: data, keys and the SQLite files live in one 
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -152,7 +153,9 @@ Q_CLUSTER = {
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or BASE_DIR / "staticfiles")
-WHITENOISE_USE_FINDERS = True  # serve straight from the source folders when nobody ran collectstatic
+# Nobody ran collectstatic: serve straight from the source folders.
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)  # then whitenoise need not warn
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

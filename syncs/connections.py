@@ -153,6 +153,8 @@ def _save_oauth_app(app: OAuthApp, data: Mapping[str, Any], by: Any, action: str
     app.metadata = data.get("metadata", app.metadata) or {}
     if data.get("client_secret"):
         app.secrets = Secrets(client_secret=str(data["client_secret"]).strip())
+    _check_sendable("client_secret", app.secrets.get("client_secret", ""))
+    _check_sendable("client_id", app.client_id)
     if not app.secrets.get("client_secret"):
         raise field_problem("client_secret", "The client secret is missing.", next_step="Copy it from the provider.")
     app.login_url = hosts.login_url(provider, app.host, app.login_url) if app.login_url else ""
@@ -329,6 +331,9 @@ def _fill(credential: Credential, provider: Provider, kind: CredentialKind, data
     """Put what was typed onto the credential, secrets and settings apart. Raises Problem naming the field."""
     typed = {key: str(value).strip() for key, value in dict(data.get("secrets") or {}).items() if value is not None}
     typed |= {key: str(value).strip() for key, value in dict(data.get("settings") or {}).items() if value is not None}
+    unknown = set(data.get("secrets") or {}) - {f.key for f in kind.fields}
+    if unknown:  # a mistyped name must not end up among what is shown
+        raise field_problem(min(unknown), f"{kind.label} has no field of this name.")
     missing = [f for f in kind.fields if f.required and not typed.get(f.key)]
     if missing:
         raise field_problem(missing[0].key, f"{missing[0].label} is missing.", next_step=missing[0].help)
@@ -344,6 +349,8 @@ def _fill(credential: Credential, provider: Provider, kind: CredentialKind, data
         secrets["refresh_token"] = secrets.pop(kind.imports)
     if not secrets:
         raise field_problem(kind.imports or "secret", "The secret is missing.")
+    for key, value in secrets.items():
+        _check_sendable(key, value)
     credential.secrets = secrets
     credential.settings = {key: value for key, value in typed.items() if key not in secret_keys and value}
     if credential.oauth_app is not None:
@@ -353,6 +360,12 @@ def _fill(credential: Credential, provider: Provider, kind: CredentialKind, data
         setattr(credential, column, value)
     credential.name = _text(data, "name", credential.name, f"{provider.label} account")
     credential.metadata = data.get("metadata") or {}
+
+
+def _check_sendable(field: str, value: str) -> None:
+    """Keys travel in HTTP headers: printable ASCII. Anything else is a slip of the clipboard."""
+    if not (value.isascii() and value.isprintable()):
+        raise field_problem(field, "This holds characters that no key has.", next_step="Copy it again, alone.")
 
 
 def _text(data: Mapping[str, Any], key: str, current: str = "", default: str = "") -> str:

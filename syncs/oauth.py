@@ -178,6 +178,7 @@ def _exchange(pending: PendingConnection, code: str, *, by: Any) -> Credential:
     with transaction.atomic():
         if same is not None:  # a new grant for an account we have replaces the old: grants are counted upstream
             credential.pk, credential.name, credential._state.adding = same.pk, same.name, False
+            credential.created_at, credential.metadata = same.created_at, same.metadata
         credential.account_id = account.id or credential.account_id
         credential.account_name = account.name
         is_new = credential._state.adding

@@ -31,6 +31,7 @@ from sequin_console.accounts.models import User  # noqa: E402
 from sequin_console.accounts.rights import Role  # noqa: E402
 from sequin_console.common import changes, heartbeats  # noqa: E402
 from tests import factories  # noqa: E402
+from tests.faults.report import pytest_terminal_summary  # noqa: E402, F401 - a hook
 
 
 class SilentAnnouncer(changes.Announcer):

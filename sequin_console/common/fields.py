@@ -45,6 +45,9 @@ class EncryptedJSONField(_SecretsColumn):
     Raises UnreadableSecret on read when no key fits.
     """
 
+    def get_default(self) -> Any:
+        return super().get_default() or Secrets()
+
     def get_prep_value(self, value: Any) -> str:
         return cipher().encrypt(json.dumps(dict(value or {})).encode()).decode()
 

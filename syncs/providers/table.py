@@ -29,7 +29,7 @@ def lines(provider: Provider) -> Iterator[str]:
 
 
 def _looks(each: Collection) -> str:
-    return f"every {each.every_s // 60} min, whole" if each.every_s else "changes only"
+    return f"every {each.every_s // 60} min, whole" if each.every_s else "changes"
 
 
 def tables() -> str:

@@ -1,8 +1,8 @@
 """Workers, scheduler and nats-server killed with SIGKILL in the middle of their work: nothing lost, nothing backwards.
 
 Real processes (tests/faults), several feeds, three consumers: fenced and basic delivery to streams that keep every
-message, and fenced delivery to a stream with the recommended settings. A kill counts only if a transaction or batch was in
-flight at that moment (tests/faults/kills.py says how that is known); each test wants some of them, and tells how many.
+message, and fenced delivery to a stream with the recommended settings. A kill counts only if a transaction or batch was
+in flight at that moment (tests/faults/kills.py says how that is known); each test wants some, and tells how many.
 """
 
 import os

@@ -111,6 +111,5 @@ PROVIDER = Provider(
         "File contents (`VersionData`, `Body`), which are only links to the file.",
         "A whole number's `.0`: REST and bulk answers write `12` and `12.0` for the same value; we keep `12`.",
         "Needless escapes in text (`\\/`, `\\u00e9`): the text is the same, written once.",
-        "By bulk job, empty text is null: CSV does not tell them apart. Salesforce itself stores empty text as null.",
     ),
 )
