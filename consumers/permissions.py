@@ -6,7 +6,7 @@ prefix cannot receive acknowledgements, and an inbox inside the prefix would sto
 
 from dataclasses import dataclass
 
-from consumers.streams import DEFAULT_STREAM
+from consumers.streams import DEFAULT_STREAM, recommended_name
 
 INBOX = "_INBOX_sequin"
 
@@ -43,7 +43,7 @@ class Rights:
 
 def publisher(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: str = "") -> Rights:
     """What this console's own user needs."""
-    stream = stream or DEFAULT_STREAM
+    stream = stream or recommended_name(prefix)
     return Rights(
         "To publish",
         (f"{prefix}.>", f"{api}.STREAM.NAMES", f"{api}.STREAM.INFO.{stream}", f"{api}.STREAM.MSG.GET.{stream}"),
@@ -54,7 +54,7 @@ def publisher(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: str
 def viewer(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: str = "") -> Rights:
     """What the live viewer needs on top: an ordered JetStream reader."""
     own = publisher(prefix, stream, api=api, inbox=inbox)
-    stream = stream or DEFAULT_STREAM
+    stream = stream or recommended_name(prefix)
     extra = (f"{api}.CONSUMER.CREATE.{stream}.>", "$JS.FC.>")
     return Rights("To publish and watch live", own.publish + extra, own.subscribe)
 
@@ -79,8 +79,9 @@ def as_commands(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: s
 
 def stream_add(prefix: str, stream: str = "") -> str:
     """The line that creates the stream as we recommend it, for the nats command line tool."""
+    name = stream or recommended_name(prefix)
     return (
-        f'nats stream add {stream or DEFAULT_STREAM} --subjects "{prefix}.>" --storage file --retention limits '
+        f'nats stream add {name} --subjects "{prefix}.>" --storage file --retention limits '
         "--discard old --max-msgs-per-subject 1 --allow-direct --allow-batch --defaults"
     )
 
@@ -88,7 +89,7 @@ def stream_add(prefix: str, stream: str = "") -> str:
 def reading_lines(prefix: str, stream: str, sync_id: str = "", reader: str = "my_reader") -> list[str]:
     """How to read the records with the nats command line tool: stream, JetStream consumer, next message."""
     subject = f"{prefix}.{sync_id}.>" if sync_id else f"{prefix}.>"
-    name = stream or DEFAULT_STREAM
+    name = stream or recommended_name(prefix)
     return [
         stream_add(prefix, stream),
         f'nats consumer add {name} {reader} --pull --deliver all --ack explicit --filter "{subject}" --defaults',

@@ -105,7 +105,7 @@ class StreamIn(Body):
 
     model_config = {"json_schema_extra": {"example": {"name": DEFAULT_STREAM, "replicas": 3}}}
 
-    name: str = Field(default=DEFAULT_STREAM, pattern=r"^[A-Za-z0-9_-]{1,250}$")
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,250}$", description="Made from the prefix.")
     replicas: int = Field(default=1, ge=1, le=5)
 
 

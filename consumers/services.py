@@ -165,9 +165,13 @@ def run_preflight_of_data(data: Mapping[str, Any], consumer: NatsConsumer | None
 
 
 def create_stream(
-    consumer: NatsConsumer, *, by: Any, name: str = streams.DEFAULT_STREAM, replicas: int = 1
+    consumer: NatsConsumer, *, by: Any, name: str | None = None, replicas: int = 1
 ) -> list[dict[str, Any]]:
-    """Create the stream with the recommended settings, then run the checks. Raises Problem with NATS's own reason."""
+    """Create the stream with the recommended settings, then run the checks. Raises Problem with NATS's own reason.
+
+    name  None: made from the subject prefix
+    """
+    name = name or streams.recommended_name(consumer.subject_prefix)
     _on_link(consumer, lambda link: streams.create(link, name, consumer.subject_prefix, replicas=replicas))
     return _after_stream_change(consumer, by, "consumer.stream_created", name)
 

@@ -6,6 +6,7 @@ that settings newer than the client library (allow_atomic …) are neither lost 
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,17 @@ from consumers.connection import LinkError, NobodyListens, Refused
 from consumers.jetstream import Link
 from consumers.message import CONSUMER, RUN, SEQ, parse_headers
 
-DEFAULT_STREAM = "SEQUIN-RECORDS"
+DEFAULT_STREAM = "SEQUIN-RECORDS"  # of the default prefix
+
+
+def recommended_name(prefix: str) -> str:
+    """What we call the stream of a subject prefix: `sequin-records` is SEQUIN-RECORDS, `crm.eu` is CRM-EU.
+
+    A stream's name has no dots, blanks, wildcards or path separators (ADR-6).
+    """
+    return re.sub(r"[^A-Z0-9_-]+", "-", prefix.upper()).strip("-")[:200] or DEFAULT_STREAM
+
+
 ATOMIC_VERSION = (2, 12, 0)
 NO_MESSAGE, NO_STREAM = 10037, 10059
 

@@ -17,11 +17,12 @@ WAIT_S = 30.0
 def create_stream(data: Mapping[str, Any], consumer: NatsConsumer | None, *, by: Any) -> str:
     """Create the stream a form's consumer would send to, with the recommended settings; its name. Raises Problem."""
     values = inputs.columns({"name": "preflight", **data}, consumer, now=timezone.now())
+    name = streams.recommended_name(values["subject_prefix"])
 
     async def work(_orm: runner.Orm) -> None:
         link = await jetstream.open_link(inputs.settings_of(values))
         try:
-            await streams.create(link, streams.DEFAULT_STREAM, values["subject_prefix"])
+            await streams.create(link, name, values["subject_prefix"])
         finally:
             await link.close()
 
@@ -31,5 +32,5 @@ def create_stream(data: Mapping[str, Any], consumer: NatsConsumer | None, *, by:
         raise Problem(error.message, kind=error.kind, next_step=error.next_step, status=409) from None
     except TimeoutError:
         raise Problem("NATS did not answer in time.", kind="broker", next_step="Try again.", status=409) from None
-    audit.record(by, "stream.created", None, {"stream": streams.DEFAULT_STREAM, "hosts": values["hosts"]})
-    return streams.DEFAULT_STREAM
+    audit.record(by, "stream.created", None, {"stream": name, "hosts": values["hosts"]})
+    return name

@@ -66,8 +66,9 @@ class Watcher:
                 async with contextlib.aclosing(hear()) as news:
                     async for topics in news:
                         self._heard(topics)
-            except (DatabaseError, psycopg.Error, OSError) as error:  # back when the database is
-                log.warning("hearing of changes failed; trying again", error=str(error))
+            except Exception as error:  # the database is away, or a listener failed: no page may go deaf for it
+                foreseen = isinstance(error, DatabaseError | psycopg.Error | OSError)
+                log.warning("hearing of changes failed; trying again", exc_info=None if foreseen else error)
                 await asyncio.sleep(RETRY_S)
                 self._heard({ANYTHING})
 

@@ -5,7 +5,8 @@ the messages by a stock reader. Each record carries its version inside its data 
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.faults.world import OBJECTS, World
@@ -43,7 +44,7 @@ Key = tuple[str, str]  # collection id, upstream id
 
 
 class Oracle:
-    """What must be true of a world at rest. `problems` says in words what is not."""
+    """Reads a world, and waits until it is at rest; `problems` then judges each stream."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -93,27 +94,27 @@ class Oracle:
             found[key].messages.append((body["data"][VERSION], body["deleted"], *place))
         return found
 
-    def problems(self, stream: str, *, exactly_once: bool) -> list[str]:
-        """What is wrong with a stream: last versions, order, tombstones, inventions, repeats."""
-        upstream, subjects, found = self.upstream(), self.subjects(stream), []
-        for key, was in upstream.items():
-            subject = subjects.get(key)
-            if subject is None:
-                if not was.deleted:
-                    found.append(f"{key} {was} never arrived")
-                continue
-            version, deleted, *_ = subject.messages[-1]
-            if (version, deleted) != (was.version, was.deleted):
-                found.append(f"{key} ends at {subject.messages[-1]}, upstream {was}")
-            if subject.goes_backwards:
-                found.append(f"{key} goes backwards: {subject.messages}")
-            if exactly_once and subject.repeats:
-                found.append(f"{key} was stored twice: {subject.messages}")
-        return found + [f"{key} never existed" for key in subjects.keys() - upstream.keys()]
 
-    def told(self, stream: str) -> str:
-        """In figures, for the test's output."""
-        subjects = self.subjects(stream)
-        counts = Counter({"messages": sum(len(subject.messages) for subject in subjects.values())})
-        counts["records"], counts["repeats"] = len(subjects), sum(subject.repeats for subject in subjects.values())
-        return f"{stream}: {counts['messages']} messages of {counts['records']} records, {counts['repeats']} repeated"
+def problems(upstream: Mapping[Key, Upstream], subjects: Mapping[Key, Subject], *, exactly_once: bool) -> list[str]:
+    """What is wrong with a stream: last versions, order, tombstones, inventions, repeats. Pure."""
+    found = []
+    for key, was in upstream.items():
+        subject = subjects.get(key)
+        if subject is None:
+            if not was.deleted:
+                found.append(f"{key} {was} never arrived")
+            continue
+        version, deleted, *_ = subject.messages[-1]
+        if (version, deleted) != (was.version, was.deleted):
+            found.append(f"{key} ends at {subject.messages[-1]}, upstream {was}")
+        if subject.goes_backwards:
+            found.append(f"{key} goes backwards: {subject.messages}")
+        if exactly_once and subject.repeats:
+            found.append(f"{key} was stored twice: {subject.messages}")
+    return found + [f"{key} never existed" for key in subjects.keys() - upstream.keys()]
+
+
+def in_figures(stream: str, subjects: Mapping[Key, Subject]) -> str:
+    """For a test's output."""
+    messages, repeats = sum(len(s.messages) for s in subjects.values()), sum(s.repeats for s in subjects.values())
+    return f"{stream}: {messages} messages of {len(subjects)} records, {repeats} repeated"

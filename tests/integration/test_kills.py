@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import Killer, is_running
-from tests.faults.oracle import Oracle
+from tests.faults.oracle import Oracle, in_figures, problems
 from tests.faults.report import PROPERTY
 from tests.faults.upstream import Editor
 from tests.faults.world import OBJECTS, STREAMS, World, running_world
@@ -105,9 +105,11 @@ class Stage:
         told = f"{self.killer.summary()}; {self.editor.edits} edits; seed {SEED}"
         print(told)
         record(PROPERTY, told)
+        upstream = self.oracle.upstream()
         for stream, config in STREAMS.items():
-            print(self.oracle.told(stream))
-            assert self.oracle.problems(stream, exactly_once=config.get("allow_atomic", True)) == []
+            subjects = self.oracle.subjects(stream)
+            print(in_figures(stream, subjects))
+            assert problems(upstream, subjects, exactly_once=config.get("allow_atomic", True)) == []
 
 
 @contextmanager
