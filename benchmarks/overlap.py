@@ -87,7 +87,7 @@ def report(seconds: list[Second], spans: list[Span], records: int, took_s: float
         *lines,
         "",
         f"All three busy in {count} of {len(seconds)} seconds; all three under way at the very same moment for "
-        f"{all_at_once_s(spans):.1f} s.",
+        f"{all_at_once_s(spans):.2f} s.",
         f"For information: {records:,} records in {took_s:.1f} s, {records / took_s:,.0f} records a second.",
     ])  # fmt: skip
 

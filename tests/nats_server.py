@@ -21,6 +21,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -31,8 +32,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -77,6 +79,14 @@ class NatsUser:
 ADMIN = NatsUser("test-admin", "test-admin")
 
 
+def _tie_to_us() -> Callable[[], object] | None:
+    """What makes a child die with us though we are killed (PR_SET_PDEATHSIG). It goes by thread: the main one alone."""
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(1, signal.SIGKILL)
+
+
 @dataclass
 class NatsServer:
     """One server process; `config` is written as JSON, which nats-server reads as well as its own format."""
@@ -103,7 +113,7 @@ class NatsServer:
         path = self.folder / "server.json"
         path.write_text(json.dumps(self.config))
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([BINARY, "-c", str(path)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([BINARY, "-c", str(path)], stdout=log, stderr=log, preexec_fn=_tie_to_us())
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

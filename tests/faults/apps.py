@@ -1,8 +1,11 @@
 """What is different in the processes of a world: some waits are shorter, and a guard can be taken out."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from django.apps import AppConfig
+from django.db import transaction
 
 
 class Plain:
@@ -14,6 +17,20 @@ class Plain:
     decrypt = encrypt
 
 
+def cursor_first(append: Callable[..., Any]) -> Callable[..., Any]:
+    """Storing a page without the guard of invariant 1: its cursor moves in a transaction of its own, before it."""
+
+    def apart(*args: Any, with_last: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
+        from syncs import log
+
+        if with_last is not None:
+            with transaction.atomic():
+                with_last(log.Tally())
+        return append(*args, **kwargs)
+
+    return apart
+
+
 class FaultsConfig(AppConfig):
     """What a dead worker left behind is found again in seconds; for real it takes up to a minute."""
 
@@ -23,10 +40,12 @@ class FaultsConfig(AppConfig):
         from consumers import scheduling, services
         from sequin_console.common import fields
         from sequin_console.management.commands import scheduler
-        from syncs import tasks
+        from syncs import log, tasks
 
         scheduling.QUEUED_S = tasks.QUEUED_S = 3
         services.GRACE_S = 2.0
         scheduler.LEASE_S = 5
         if os.environ.get("SEQUIN_FAULTS_PLAIN_SECRETS"):
             fields.cipher = Plain
+        if os.environ.get("SEQUIN_FAULTS_CURSOR_FIRST"):
+            log.append = cursor_first(log.append)

@@ -121,6 +121,20 @@ def staged(folder: Path, *, seed: int) -> Iterator[Stage]:
         yield stage
 
 
+def test_without_the_guard_of_invariant_1_such_kills_lose_records(tmp_path: Path) -> None:
+    """The proof that kills and oracle see what they should: the cursor moves before its page is stored."""
+    with running_world(
+        tmp_path, records=RECORDS // 2, page_size=PAGE, streams={}, SEQUIN_FAULTS_CURSOR_FIRST="1"
+    ) as world:
+        stage = Stage(world, SEED * 1_000)
+        world.start("syncs", "scheduler")
+        for _ in range(2):
+            stage.wait_for_log(RECORDS // 4)
+            stage.kill(SYNC_WORKER)
+        world.wait_for(world.is_read, REST_S, "history is not read")
+        assert any("is not in the log" in problem for problem in stage.oracle.log_problems())
+
+
 def test_sync_worker_killed_mid_backfill(tmp_path: Path, record_property: Record) -> None:
     """Invariants 1 and 2: a page that was being stored is read again, none is lost, none is skipped."""
     with staged(tmp_path, seed=1) as stage:
