@@ -119,6 +119,7 @@ ROUTES: list[tuple[str, str, Any, str | None]] = [
     ("POST", "nats_consumers/{consumer_id}/replay", None, "operator"),
     ("POST", "nats_consumers/{consumer_id}/preflight", None, "operator"),
     ("POST", "nats_consumers/{consumer_id}/create-stream", None, "operator"),
+    ("POST", "nats_consumers/{consumer_id}/allow-atomic", None, "operator"),
     ("POST", "credentials", {"properties": {"kind": "fake_key", "secret": MARKER}}, "operator"),
     ("GET", "credentials", None, "viewer"),
     ("GET", "credentials/{credential_id}", None, "viewer"),
