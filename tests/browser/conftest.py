@@ -37,8 +37,9 @@ class World:
         page.wait_for_url(re.compile(re.escape(self.up.url) + r"/($|\?)"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One browser a module: while Playwright runs, its loop runs in this thread, where others' tests want their own."""
     executable = ensure_chromium.find()
     assert executable, "no Chromium: run `make test-browser`, which gets one"
     with sync_playwright() as playwright:
