@@ -8,7 +8,7 @@
              fenced.py or basic.py publish, as the stream allows
 
 Coroutines run on the loop's thread, everything that touches the database on the task's own (job.py, through `orm`).
-Invariants 6, 7 and 9 of DESIGN.md; ADR 0004 tells why.
+Invariants 6, 7 and 9 of ARCHITECTURE.md; ADR 0002 tells why.
 """
 
 import asyncio

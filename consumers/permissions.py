@@ -6,7 +6,7 @@ prefix cannot receive acknowledgements, and an inbox inside the prefix would sto
 
 from dataclasses import dataclass
 
-from consumers.streams import DEFAULT_STREAM, recommended_name
+from consumers.streams import recommended_name
 
 INBOX = "_INBOX_sequin"
 
@@ -57,12 +57,6 @@ def viewer(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: str = 
     stream = stream or recommended_name(prefix)
     extra = (f"{api}.CONSUMER.CREATE.{stream}.>", "$JS.FC.>")
     return Rights("To publish and watch live", own.publish + extra, own.subscribe)
-
-
-def owner_extra(stream: str = "", *, api: str = "$JS.API") -> tuple[str, ...]:
-    """Rights that only the buttons need: create the stream, switch atomic batches on, purge subjects."""
-    stream = stream or DEFAULT_STREAM
-    return tuple(f"{api}.STREAM.{verb}.{stream}" for verb in ("CREATE", "UPDATE", "PURGE"))
 
 
 def as_commands(prefix: str, stream: str = "", *, api: str = "$JS.API", inbox: str = "") -> list[dict[str, str]]:

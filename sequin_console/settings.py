@@ -5,7 +5,6 @@ On one machine nothing need be set: data, keys and the SQLite files live in one 
 """
 
 import os
-import sys
 import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -230,4 +229,3 @@ CHANGES_KEPT_DAYS = int(os.environ.get("SEQUIN_CHANGES_KEPT_DAYS", "7"))
 
 LOGGING_CONFIG = None
 LOGGING = logging_config(as_json=env_flag("SEQUIN_LOG_JSON"), level=os.environ.get("SEQUIN_LOG_LEVEL", "INFO"))
-TESTING = "pytest" in sys.modules

@@ -259,11 +259,6 @@ def count_after(
     return _beyond(sync_id, seq, collection_ids).order_by()[: cap + 1].count()
 
 
-def oldest_after(sync_id: uuid.UUID, seq: int, *, collection_ids: Sequence[str] | None = None) -> datetime | None:
-    """When the oldest record beyond `seq` changed; None when there is none."""
-    return _beyond(sync_id, seq, collection_ids).order_by("seq").values_list("changed_at", flat=True).first()
-
-
 def live_count(sync_id: uuid.UUID, *, collection_ids: Sequence[str] | None = None) -> int:
     """How many records exist upstream as far as the log knows."""
     rows = SyncCollection.objects.filter(sync_id=sync_id)

@@ -54,11 +54,6 @@ class SyncRow:
         return min(self.read / self.to_read, 1.0)
 
     @property
-    def freshness_s(self) -> float | None:
-        """Age of the last complete look upstream, of the collection looked at longest ago."""
-        return (timezone.now() - self.looked_at).total_seconds() if self.looked_at else None
-
-    @property
     def phase_summary(self) -> str:
         """What the sync is doing, in a few words."""
         if self.sync.state != SyncState.ACTIVE:
@@ -260,13 +255,6 @@ def versions(row: Record, limit: int = 50) -> list[Version]:
     return found
 
 
-def record_ref(record_id: int) -> tuple[UUID, str, str] | None:
-    """(sync id, collection id, upstream id) of a record; for consumers' pages."""
-    return (
-        Record.objects.filter(pk=record_id).values_list("sync_id", "collection__collection_id", "upstream_id").first()
-    )
-
-
 # --- For consumers and the home page -------------------------------------------------------------------------------
 
 
@@ -284,12 +272,6 @@ def active_sync_ids() -> list[UUID]:
 def providers_by_sync() -> dict[UUID, str]:
     """The provider key of each sync."""
     return dict(Sync.objects.values_list("pk", "provider"))
-
-
-def collection_ids_of(sync_id: UUID) -> list[str]:
-    """The collections a sync has picked."""
-    rows = SyncCollection.objects.filter(sync_id=sync_id).exclude(phase=Phase.REMOVING)
-    return list(rows.values_list("collection_id", flat=True))
 
 
 def picked_collections(sync_id: UUID | None = None) -> dict[str, str]:
@@ -323,9 +305,3 @@ def totals() -> dict[str, Any]:
         "live_records": collections["live"] or 0,
         "changed_at": collections["changed_at"],
     }
-
-
-def recent_changes(actor: Any, limit: int = 10) -> list[RecordChange]:
-    """The last changes over all syncs."""
-    rows = RecordChange.objects.filter(record__sync__in=Sync.objects.visible_to(actor))
-    return list(rows.select_related("record__collection", "record__sync").order_by("-pk")[:limit])
