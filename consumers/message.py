@@ -1,4 +1,4 @@
-"""One record as one NATS message: subject, headers, body. Pure; the shape is DESIGN.md "Message" (ADR 0006).
+"""One record as one NATS message: subject, headers, body. Pure; the shape is DESIGN.md "Message".
 
     sequin-records.{sync_id}.{collection_id}.{upstream_id}
     {"id":…,"sync_id":…,"collection_id":…,"provider":…,"upstream_id":…,"data":{…},"deleted":false,"seq":…, …}
