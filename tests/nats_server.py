@@ -48,7 +48,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-BINARY = shutil.which("nats-server") or str(Path(sys.executable).parent / "nats-server")
+# The one that came with our packages: a machine may have an older one of its own on the path.
+_OURS = shutil.which("nats-server", path=str(Path(sys.executable).parent))
+BINARY = _OURS or shutil.which("nats-server") or "nats-server"
 READY_S = 10.0
 
 
