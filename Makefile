@@ -4,7 +4,7 @@ PYTEST = python -m pytest -n 2 --dist loadfile
 WITH_CHROMIUM = SEQUIN_CHROMIUM=$$(python tests/browser/ensure_chromium.py) && export SEQUIN_CHROMIUM
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup up run fix check test test-integration test-browser
+.PHONY: setup up run fix check test test-integration test-browser test-faults
 setup: .venv/dev.stamp
 run: up
 up: .venv/main.stamp
@@ -19,6 +19,9 @@ test-integration: .venv/dev.stamp
 	$(PYTEST) tests/integration
 test-browser: .venv/dev.stamp
 	$(WITH_CHROMIUM) && $(PYTEST) tests/browser
+test-faults: .venv/dev.stamp
+	SEQUIN_FAULTS=long SEQUIN_FAULTS_REPORT=docs/faults.jsonl $(PYTEST) tests/faults; failed=$$?; \
+	python -m tests.faults.table && exit $$failed
 
 # pip knows dependency groups from 25.1 on; what Python brings along may be older.
 .venv/%.stamp: pyproject.toml
