@@ -1,0 +1,84 @@
+"""A person's hands at the console: makes connections, syncs and consumers by the services that pages and the API call.
+
+`python -m benchmarks.hands` in a product's environment reads lines of JSON, `{"do": name, …}`, and answers each with a
+line: `{"ok": …}` or `{"error": …}`. A process that stays, so that Django's start is not part of what is measured.
+"""
+
+import json
+import sys
+import time
+import traceback
+from typing import Any
+
+import django
+
+KEY = "rk_test_benchmark"
+COLLECTION = "stripe:customer"
+
+
+def connect() -> str:
+    """A connection to the upstream; its id."""
+    from syncs import connections
+
+    data = {"provider": "stripe", "kind": "stripe_key", "name": "Benchmark", "secrets": {"secret": KEY}}
+    return str(connections.create_credential(data, by=None).pk)
+
+
+def create_sync(name: str, credential: str, poll_s: int = 86_400, collections: tuple[str, ...] = (COLLECTION,)) -> Any:
+    """A sync; its id, and when its creation was asked for."""
+    from syncs import services
+    from syncs.models import Credential
+
+    data = {"name": name, "collection_ids": list(collections), "poll_s": poll_s}
+    asked_at = time.time()
+    sync = services.create_sync({**data, "credential": Credential.objects.get(pk=credential)}, by=None)
+    return {"id": str(sync.pk), "asked_at": asked_at}
+
+
+def create_consumer(name: str, prefix: str, host: str, port: int, sync: str | None = None) -> Any:
+    """A consumer, its stream made first by the console's own button; id, stream, promise, when it was asked for."""
+    from consumers import services
+
+    data = {"name": name, "subject_prefix": prefix, "sync_id": sync, "nats": {"host": host, "port": port}}
+    asked_at = time.time()
+    consumer = services.create_consumer(data, by=None)
+    if not consumer.stream_name:
+        services.create_stream(consumer, by=None)
+        consumer.refresh_from_db()
+    return {
+        "id": str(consumer.pk),
+        "stream": consumer.stream_name,
+        "promise": consumer.promise,
+        "asked_at": asked_at,
+    }
+
+
+def resync(sync: str) -> float:
+    """Read all of a sync's collections from their beginning again; when it was asked for."""
+    from syncs import services
+    from syncs.models import Sync
+
+    asked_at = time.time()
+    services.resync(Sync.objects.get(pk=sync), None, by=None)
+    return asked_at
+
+
+DEEDS = {deed.__name__: deed for deed in (connect, create_sync, create_consumer, resync)}
+
+
+def main() -> None:
+    django.setup()
+    from sequin_console import demo
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = {"ok": DEEDS[asked.pop("do")](**asked)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+    demo.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+"""The product as it is deployed: clusters, scheduler, database, in a folder of its own. What the benchmarks measure.
+
+    python -m benchmarks.product [--database postgres] [--broker redis] [--records 50000] [--rounds 1] [--again]
+
+One sync is created through the services; told is how long it took until the stream held exactly so many records and the
+cursor was acknowledged at the end of the log, and what each process spent meanwhile. `--again` then reads everything a
+second time, unchanged, and a third time with 5 % of the records changed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks import servers
+from benchmarks.processes import Meter, cluster_roles, tree
+from benchmarks.servers import ROOT, Jetstream, UpstreamServer, eventually, last_stored_at
+from sequin_console.up import plan
+from sequin_console.up.crew import Crew
+from sequin_console.up.process import Spec
+from tests.nats_server import NatsServer
+from tests.running_up import clean_environment
+
+WORKERS = 2  # a queue, as the settings have it
+WITHIN_S = 180.0
+PREFIX = "sequin-records"
+_templates: dict[str, bytes] = {}
+
+
+class Database:
+    """Where a product keeps its tables: SQLite files in its folder, or a database of a PostgreSQL server."""
+
+    def __init__(self, folder: Path, server: Any = None) -> None:
+        self.folder, self.server = folder, server
+        self.kind = "postgres" if server else "sqlite"
+        self.url = ""
+
+    def make(self, environ: dict[str, str]) -> dict[str, str]:
+        """Tables as migrations make them, copied from the first time; the environment that names them."""
+        self.folder.mkdir(parents=True)
+        if self.server is None:
+            if not _templates:
+                for database, apps in (("default", []), ("queue", ["django_q"])):
+                    manage(environ, "migrate", *apps, "--database", database)
+                _templates.update({file.name: file.read_bytes() for file in self.folder.glob("*.sqlite3")})
+            for name, content in _templates.items():
+                (self.folder / name).write_bytes(content)
+            return environ
+        if not getattr(self.server, "is_migrated", False):
+            manage({**environ, "DATABASE_URL": self.server.create("migrated")}, "migrate")
+            self.server.is_migrated = True
+        self.url = self.server.create(self.folder.parent.name, template="migrated")
+        return {**environ, "DATABASE_URL": self.url}
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows, read past the product's code. Parameters are marked by %s."""
+        if self.server is None:
+            with contextlib.closing(sqlite3.connect(f"file:{self.folder}/console.sqlite3?mode=ro", uri=True)) as db:
+                return db.execute(sql.replace("%s", "?"), params).fetchall()
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(sql, params).fetchall()
+
+    def size_bytes(self) -> dict[str, int]:
+        """What the tables take on disk, by part."""
+        if self.server is None:
+            return {file.name: file.stat().st_size for file in sorted(self.folder.glob("console.sqlite3*"))}
+        sql = "SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class WHERE relname = 'syncs_record'"
+        [(name, table, indexes)] = self.query(sql)
+        return {name: table, f"{name} indexes": indexes, "database": self.query(_SIZE)[0][0]}
+
+    def pids(self) -> list[int]:
+        return tree(self.server.process.pid) if self.server else []
+
+
+_SIZE = "SELECT pg_database_size(current_database())"
+
+
+def manage(environ: dict[str, str], *words: str) -> None:
+    """Run a manage.py command to its end. Raises RuntimeError with its complaint."""
+    command = [sys.executable, "manage.py", *words, "--skip-checks", "-v", "0"]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+
+
+class Hands:
+    """benchmarks.hands as a process: `hands.do("create_sync", name=…)`."""
+
+    def __init__(self, environ: dict[str, str], module: str = "benchmarks.hands") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def do(self, deed: str, **told: Any) -> Any:
+        """What the deed gives. Raises RuntimeError with its complaint."""
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps({"do": deed, **told}), file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["ok"]
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+class Product:
+    """One console with an upstream and a NATS server; `start` its processes, then act by `hands`."""
+
+    def __init__(
+        self, folder: Path, upstream: UpstreamServer, nats: NatsServer, jetstream: Jetstream, database: Database
+    ) -> None:
+        self.folder, self.upstream, self.nats, self.jetstream, self.database = (
+            folder,
+            upstream,
+            nats,
+            jetstream,
+            database,
+        )
+        self.environ: dict[str, str] = {}
+        self.pids: dict[str, list[int]] = {}
+        self._crew = Crew(folder / "logs", lambda text: print(f"  {text}", file=sys.stderr))
+        self._hands: Hands | None = None
+
+    def prepare(self, **more: str) -> None:
+        """Tables and environment."""
+        environ = {
+            **clean_environment(self.database.folder),
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "sequin_console.settings",
+            "SEQUIN_PROVIDER_URLS": json.dumps({"stripe": self.upstream.url}),
+            "SEQUIN_WORKERS": str(WORKERS),
+            **more,
+        }
+        self.environ = self.database.make(environ)
+
+    def start(self, *, only: Sequence[str] = (), web: bool = False) -> None:
+        """Start clusters and scheduler as `up` would, and wait until each works."""
+        specs = [spec for spec in plan.workers() if not only or spec.name in only]
+        for spec in specs:
+            self._crew.start(Spec(spec.name, spec.argv, {**self.environ, **spec.env}))
+        wanted = {spec.name for spec in specs} & {"syncs", "consumers", "scheduler"}
+        eventually(lambda: wanted <= self._beating(), WITHIN_S, f"{wanted} do not all beat")
+        for name, pid in self._crew.pids().items():
+            assert pid is not None
+            if name in ("syncs", "consumers"):
+                self.pids[f"{name} workers"], self.pids[f"{name} helpers"] = cluster_roles(pid, WORKERS)
+            else:
+                self.pids[name] = tree(pid)
+
+    def _beating(self) -> set[str]:
+        if self._crew.pids().keys() == {"syncs"} or self._crew.pids().keys() == {"consumers"}:
+            return set(self._crew.pids())  # nobody asks for its heartbeat without a scheduler
+        return {name for (name,) in self.database.query("SELECT name FROM common_heartbeat")}
+
+    @property
+    def hands(self) -> Hands:
+        self._hands = self._hands or Hands(self.environ)
+        return self._hands
+
+    def meter(self) -> Meter:
+        """CPU of every process that works for us, from now on."""
+        assert self.nats.process
+        roles = {**self.pids, "nats-server": [self.nats.process.pid], "upstream": [self.upstream.pid]}
+        return Meter({**roles, "postgres": self.database.pids()})
+
+    def stop(self) -> None:
+        if self._hands is not None:
+            self._hands.close()
+        self._crew.stop(plan.STOP)
+
+    # --- What is in the tables -----------------------------------------------------------------------------------
+
+    def cursor(self) -> tuple[int, int, float]:
+        """(end of the log, acknowledged up to, when the last message was acknowledged), over all syncs."""
+        rows = self.database.query(
+            "SELECT SUM(h.head_seq), SUM(c.acked_seq), MAX(c.last_acked_at) FROM consumers_consumercursor c "
+            "JOIN syncs_synchead h ON h.sync_id = c.sync_id"
+        )
+        head, acked, at = rows[0]
+        return int(head or 0), int(acked or 0), _unix(at)
+
+    def read_again_at(self) -> float:
+        """When all collections had been read to their end, unix seconds; 0 while one has not."""
+        rows = self.database.query("SELECT phase, backfilled_at FROM syncs_synccollection")
+        return max((_unix(at) for _, at in rows), default=0.0) if all(phase == "live" for phase, _ in rows) else 0.0
+
+
+def _unix(moment: Any) -> float:
+    if moment is None:
+        return 0.0
+    moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@contextlib.contextmanager
+def running_product(
+    upstream: UpstreamServer, nats: NatsServer, jetstream: Jetstream, *, server: Any = None, redis_url: str = ""
+) -> Iterator[Product]:
+    """A product with empty tables and no process yet; all is gone afterwards.
+
+    server  a PostgreSQL server of tests.postgres_server; None for SQLite
+    """
+    folder = Path(tempfile.mkdtemp(prefix="sequin-bench-"))
+    product = Product(folder, upstream, nats, jetstream, Database(folder / "data", server))
+    try:
+        product.prepare(**({"REDIS_URL": redis_url} if redis_url else {}))
+        yield product
+    finally:
+        product.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server as it comes, safe against power cuts."""
+    from tests import postgres_server
+
+    with (
+        tempfile.TemporaryDirectory(prefix="sequin-bench-pg-") as folder,
+        postgres_server.running(Path(folder) / "server", **servers.AS_IT_COMES) as server,
+    ):
+        yield server
+
+
+# --- Measuring -----------------------------------------------------------------------------------------------------
+
+
+def first_time(product: Product, records: int) -> dict[str, Any]:
+    """A consumer, then a sync of so many records; from the creation call to the last acknowledgement."""
+    host = {"host": product.nats.host, "port": product.nats.port}
+    consumer = product.hands.do("create_consumer", name="bench", prefix=PREFIX, **host)
+    credential = product.hands.do("connect")
+    assert consumer["promise"] == "fenced", consumer
+    product.upstream.control("reset")
+    before, traffic, meter = product.database.size_bytes(), servers.nats_traffic(product.nats), product.meter()
+    sync = product.hands.do("create_sync", name="bench", credential=credential)
+    eventually(lambda: product.cursor()[:2] == (records, records), WITHIN_S, "not all was delivered")
+    cpu, stats = meter.read(), product.upstream.control("stats")
+    state = product.jetstream.state(consumer["stream"])
+    assert state["messages"] == records, f"the stream holds {state['messages']} messages, not {records}"
+    done_at = max(last_stored_at(state), product.cursor()[2])
+    sent = servers.nats_traffic(product.nats)
+    store = product.nats.folder / "store"
+    return {
+        "records": records,
+        "sync": sync["id"],
+        "stream": consumer["stream"],
+        "from_call_s": done_at - sync["asked_at"],
+        "from_first_request_s": done_at - stats["first_at"],
+        "reading_s": stats["last_at"] - stats["first_at"],
+        "cpu_s": cpu,
+        "peak_bytes": meter.peak_bytes(),
+        "bytes": {
+            "upstream answers": stats["bytes"],
+            "sent to nats": sent["bytes"] - traffic["bytes"],
+            "stream": state["bytes"],
+            "stream on disk": servers.folder_bytes(store),
+            "database before": before,
+            "database": product.database.size_bytes(),
+        },
+    }
+
+
+def again(product: Product, first: dict[str, Any], permille: int) -> dict[str, Any]:
+    """Read everything once more after so many of a thousand records have changed upstream."""
+    eventually(lambda: is_quiet(product), WITHIN_S, "the sync does not come to rest")
+    changed = product.upstream.control("bump", permille=permille)["changed"] if permille else 0
+    head = product.cursor()[0]
+    last_seq = product.jetstream.state(first["stream"])["last_seq"]
+    product.upstream.control("reset")
+    meter = product.meter()
+    asked_at = product.hands.do("resync", sync=first["sync"])
+
+    def is_done() -> bool:
+        return product.read_again_at() > asked_at and product.cursor()[:2] == (head + changed, head + changed)
+
+    eventually(is_done, WITHIN_S, "not all was read again")
+    cpu, stats = meter.read(), product.upstream.control("stats")
+    state = product.jetstream.state(first["stream"])
+    assert state["messages"] == first["records"], state
+    assert state["last_seq"] == last_seq + changed, f"{state['last_seq'] - last_seq} messages for {changed} changes"
+    done_at = max(product.read_again_at(), product.cursor()[2] if changed else 0.0)
+    return {
+        "records": first["records"],
+        "changed": changed,
+        "from_call_s": done_at - asked_at,
+        "from_first_request_s": done_at - stats["first_at"],
+        "cpu_s": cpu,
+        "peak_bytes": meter.peak_bytes(),
+    }
+
+
+def is_quiet(product: Product) -> bool:
+    """No feed is under way or due: a second reading is followed by a comparison of ids."""
+    busy = "SELECT 1 FROM syncs_feed WHERE lease_until IS NOT NULL OR queued_until IS NOT NULL LIMIT 1"
+    sweeping = "SELECT 1 FROM syncs_synccollection WHERE sweep_read_no > 0 OR phase <> 'live' LIMIT 1"
+    return not product.database.query(busy) and not product.database.query(sweeping)
+
+
+def per_record_us(measured: dict[str, Any]) -> dict[str, float]:
+    """CPU microseconds a record, by role."""
+    return {role: round(cpu_s / measured["records"] * 1e6, 1) for role, cpu_s in measured["cpu_s"].items()}
+
+
+def told(name: str, measured: dict[str, Any]) -> str:
+    """One measurement as lines for a person."""
+    records, cpu = measured["records"], per_record_us(measured)
+    own = sum(each for role, each in cpu.items() if role not in ("nats-server", "upstream", "postgres"))
+    called, first = measured["from_call_s"], measured["from_first_request_s"]
+    lines = (
+        f"{name}: {records:,} records, {records / called:,.0f}/s from the call ({called:.2f} s), "
+        f"{records / first:,.0f}/s from the first request ({first:.2f} s)",
+        f"  CPU µs a record: console {own:.1f}; " + ", ".join(f"{role} {each}" for role, each in cpu.items()),
+        "  peak MB: " + ", ".join(f"{role} {each / 1e6:.0f}" for role, each in measured["peak_bytes"].items()),
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--broker", choices=("orm", "redis"), default="orm")
+    parser.add_argument("--records", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="read it a second time, unchanged, then with 5 %% changed")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        upstream = stack.enter_context(servers.upstream(options.records))
+        nats, jetstream = stack.enter_context(servers.nats())
+        server = stack.enter_context(postgres()) if options.database == "postgres" else None
+        redis_url = stack.enter_context(servers.redis()) if options.broker == "redis" else ""
+        for _ in range(options.rounds):
+            with running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as product:
+                product.start()
+                first = first_time(product, options.records)
+                print(told("fresh", first), flush=True)
+                if options.again:
+                    print(told("unchanged", again(product, first, 0)), flush=True)
+                    print(told("5 % changed", again(product, first, 50)), flush=True)
+            jetstream.drop(first["stream"])
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()
