@@ -1,37 +1,27 @@
-"""What every test stands on: a data folder and SQLite files of its own, and the cast.
+"""What every test stands on, and the cast. Database, queue and data folder: tests/settings.py.
 
 Cast: Ada edits, Vera views, Stan is a stranger, Root is the admin.
 """
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client
 
-# One folder a process, so that xdist's workers never meet. Child processes find it in the environment.
-_folder = tempfile.TemporaryDirectory(prefix="sequin-test-")
-DATA_DIR = Path(_folder.name)
-os.environ["SEQUIN_DATA_DIR"] = _folder.name
+from sequin_console.accounts.models import User
+from sequin_console.accounts.rights import Role
+from sequin_console.common import changes, heartbeats
+from tests import backends, factories
+from tests.faults.report import pytest_terminal_summary  # noqa: F401 - a hook
 
-from django.conf import settings  # noqa: E402
-from django.contrib.auth.models import AnonymousUser  # noqa: E402
-from django.test import Client  # noqa: E402
 
-settings.DATA_DIR = DATA_DIR  # pytest-django has read the settings by now
-if not settings.DATABASE_URL:
-    # Files, not memory: threads and processes share them, and the write lock is the real one.
-    for _alias, _database in settings.DATABASES.items():
-        _database["NAME"] = DATA_DIR / f"{_alias}.sqlite3"
-        _database.setdefault("TEST", {})["NAME"] = str(DATA_DIR / f"test-{_alias}.sqlite3")
-settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nobody's real password
-
-from sequin_console.accounts.models import User  # noqa: E402
-from sequin_console.accounts.rights import Role  # noqa: E402
-from sequin_console.common import changes, heartbeats  # noqa: E402
-from tests import factories  # noqa: E402
-from tests.faults.report import pytest_terminal_summary  # noqa: E402, F401 - a hook
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about another backend than this run's: `only_on("sqlite")`."""
+    elsewhere = [item for item in items if any(backends.name() not in m.args for m in item.iter_markers("only_on"))]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in set(elsewhere)]
 
 
 class SilentAnnouncer(changes.Announcer):

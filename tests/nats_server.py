@@ -21,7 +21,6 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -32,9 +31,8 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -48,16 +46,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from tests.children import free_port, tie_to_us
+
 # The one that came with our packages: a machine may have an older one of its own on the path.
 _OURS = shutil.which("nats-server", path=str(Path(sys.executable).parent))
 BINARY = _OURS or shutil.which("nats-server") or "nats-server"
 READY_S = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass(frozen=True)
@@ -79,14 +73,6 @@ class NatsUser:
 
 
 ADMIN = NatsUser("test-admin", "test-admin")
-
-
-def _tie_to_us() -> Callable[[], object] | None:
-    """What makes a child die with us though we are killed (PR_SET_PDEATHSIG). It goes by thread: the main one alone."""
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(1, signal.SIGKILL)
 
 
 @dataclass
@@ -115,7 +101,7 @@ class NatsServer:
         path = self.folder / "server.json"
         path.write_text(json.dumps(self.config))
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([BINARY, "-c", str(path)], stdout=log, stderr=log, preexec_fn=_tie_to_us())
+            self.process = subprocess.Popen([BINARY, "-c", str(path)], stdout=log, stderr=log, preexec_fn=tie_to_us())
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

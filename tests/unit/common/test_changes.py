@@ -15,7 +15,7 @@ from django.utils import timezone
 from sequin_console.common import changes
 from sequin_console.common.models import Change
 
-sqlite_only = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL has NOTIFY, no rows")
+sqlite_only = pytest.mark.only_on("sqlite")  # PostgreSQL has NOTIFY, no rows
 
 
 def numbers() -> dict[str, int]:

@@ -17,7 +17,7 @@ from sequin_console.common import changes, feeds, watcher
 from tests.sockets import Socket
 
 pytestmark = pytest.mark.django_db(transaction=True)
-sqlite_only = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="about how SQLite is watched")
+sqlite_only = pytest.mark.only_on("sqlite")  # about how SQLite is watched
 PATH = "/ws/changes/"
 BrowserOf = Callable[..., Client]
 

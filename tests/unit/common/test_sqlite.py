@@ -18,7 +18,7 @@ from sequin_console.common.models import Heartbeat
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite needs the lock"),
+    pytest.mark.only_on("sqlite"),
 ]
 
 WRITER = """
