@@ -39,7 +39,10 @@ _https: dict[int, httpx.AsyncClient] = {}
 
 def shared_http() -> httpx.AsyncClient:
     """This process's HTTP client. Call it on the loop thread only: connections belong to a loop."""
-    return _https.setdefault(os.getpid(), make_http())
+    http = _https.get(os.getpid())
+    if http is None:  # made once a process: loading the certificates that TLS trusts takes 20 ms
+        http = _https[os.getpid()] = make_http()
+    return http
 
 
 async def request_grant(oauth: OAuth2, login_url: str, form: Mapping[str, str]) -> TokenGrant:
