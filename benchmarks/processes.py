@@ -1,8 +1,7 @@
 """What processes cost, as the kernel tells it: CPU seconds and memory, by role."""
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -56,28 +55,22 @@ def cluster_roles(pid: int, workers: int) -> tuple[list[int], list[int]]:
     return found, [each for each in tree(pid) if each not in found]
 
 
-@dataclass
 class Meter:
-    """CPU seconds by role between `begin` and `read`, and the most memory one process of a role had.
+    """CPU seconds by role since it was made, and the most memory one process of a role has had.
 
-    roles  role to the pids that play it
+    roles  tells who plays which role now: a worker may be replaced meanwhile. What one that ended has used is then
+           found with its parent, which the kernel has credited with it
     """
 
-    roles: Mapping[str, Iterable[int]]
-
-    def __post_init__(self) -> None:
-        self.roles = {role: list(pids) for role, pids in self.roles.items() if pids}
-        self._before: dict[int, float] = {}
-        self.begin()
-
-    def begin(self) -> None:
-        self._before = {pid: cpu_s(pid) for pids in self.roles.values() for pid in pids}
+    def __init__(self, roles: Callable[[], Mapping[str, Sequence[int]]]) -> None:
+        self._roles = roles
+        self._before = {pid: cpu_s(pid) for pids in roles().values() for pid in pids}
 
     def read(self) -> dict[str, float]:
         return {
-            role: round(sum(max(0.0, cpu_s(pid) - self._before[pid]) for pid in pids), 2)
-            for role, pids in self.roles.items()
+            role: round(sum(cpu_s(pid) - self._before.get(pid, 0.0) for pid in pids), 2)
+            for role, pids in self._roles().items()
         }
 
     def peak_bytes(self) -> dict[str, int]:
-        return {role: max(memory_bytes(pid) for pid in pids) for role, pids in self.roles.items()}
+        return {role: max(memory_bytes(pid) for pid in pids) for role, pids in self._roles().items()}

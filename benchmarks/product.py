@@ -29,6 +29,7 @@ from benchmarks.servers import ROOT, Jetstream, UpstreamServer, eventually, last
 from sequin_console.up import plan
 from sequin_console.up.crew import Crew
 from sequin_console.up.process import Spec
+from sequin_console.up.watch import CLUSTERS
 from tests.nats_server import NatsServer
 from tests.running_up import clean_environment
 
@@ -137,7 +138,6 @@ class Product:
             database,
         )
         self.environ: dict[str, str] = {}
-        self.pids: dict[str, list[int]] = {}
         self._crew = Crew(folder / "logs", lambda text: print(f"  {text}", file=sys.stderr))
         self._hands: Hands | None = None
 
@@ -160,12 +160,6 @@ class Product:
             self._crew.start(Spec(spec.name, spec.argv, {**self.environ, **spec.env}))
         wanted = {spec.name for spec in specs} & {"syncs", "consumers", "scheduler"}
         eventually(lambda: wanted <= self._beating(), WITHIN_S, f"{wanted} do not all beat")
-        for name, pid in self._crew.pids().items():
-            assert pid is not None
-            if name in ("syncs", "consumers"):
-                self.pids[f"{name} workers"], self.pids[f"{name} helpers"] = cluster_roles(pid, WORKERS)
-            else:
-                self.pids[name] = tree(pid)
 
     def _beating(self) -> set[str]:
         if self._crew.pids().keys() == {"syncs"} or self._crew.pids().keys() == {"consumers"}:
@@ -177,11 +171,22 @@ class Product:
         self._hands = self._hands or Hands(self.environ)
         return self._hands
 
+    def roles(self) -> dict[str, list[int]]:
+        """Which processes do what at present."""
+        assert self.nats.process
+        found: dict[str, list[int]] = {}
+        for name, pid in self._crew.pids().items():
+            if name in CLUSTERS and pid:
+                found[f"{name} workers"], found[f"{name} helpers"] = cluster_roles(pid, WORKERS)
+            elif pid:
+                found[name] = tree(pid)
+        found |= {"nats-server": [self.nats.process.pid], "upstream": [self.upstream.pid]}
+        found["postgres"] = self.database.pids()
+        return {role: pids for role, pids in found.items() if pids}
+
     def meter(self) -> Meter:
         """CPU of every process that works for us, from now on."""
-        assert self.nats.process
-        roles = {**self.pids, "nats-server": [self.nats.process.pid], "upstream": [self.upstream.pid]}
-        return Meter({**roles, "postgres": self.database.pids()})
+        return Meter(self.roles)
 
     def stop(self) -> None:
         if self._hands is not None:
@@ -214,11 +219,18 @@ def _unix(moment: Any) -> float:
 
 @contextlib.contextmanager
 def running_product(
-    upstream: UpstreamServer, nats: NatsServer, jetstream: Jetstream, *, server: Any = None, redis_url: str = ""
+    upstream: UpstreamServer,
+    nats: NatsServer,
+    jetstream: Jetstream,
+    *,
+    server: Any = None,
+    redis_url: str = "",
+    keep: bool = False,
 ) -> Iterator[Product]:
     """A product with empty tables and no process yet; all is gone afterwards.
 
     server  a PostgreSQL server of tests.postgres_server; None for SQLite
+    keep    leave the folder with its logs
     """
     folder = Path(tempfile.mkdtemp(prefix="sequin-bench-"))
     product = Product(folder, upstream, nats, jetstream, Database(folder / "data", server))
@@ -227,7 +239,10 @@ def running_product(
         yield product
     finally:
         product.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        if keep:
+            print(f"  kept: {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -343,6 +358,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="read it a second time, unchanged, then with 5 %% changed")
+    parser.add_argument("--keep", action="store_true", help="leave the folder with its logs")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(servers.upstream(options.records))
@@ -350,7 +366,9 @@ def main() -> None:
         server = stack.enter_context(postgres()) if options.database == "postgres" else None
         redis_url = stack.enter_context(servers.redis()) if options.broker == "redis" else ""
         for _ in range(options.rounds):
-            with running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as product:
+            with running_product(
+                upstream, nats, jetstream, server=server, redis_url=redis_url, keep=options.keep
+            ) as product:
                 product.start()
                 first = first_time(product, options.records)
                 print(told("fresh", first), flush=True)
