@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum
@@ -29,7 +29,7 @@ may_forget = Signal()
 """Sent with `sync_id`, `collection_id` (None: the whole sync) and `removal`, before rows are deleted. A receiver that
 still has to deliver or clean up returns False; the question is put again a moment later."""
 
-SQLITE_CHUNK = 200  # rows a transaction where writers take turns (DESIGN.md, Workers)
+SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns
 LAG_CAP = 10_000
 _NAMESPACE = uuid.UUID("6f3b1a52-2f5d-5c1e-9a57-0d7d2b1f4c11")
 
@@ -79,9 +79,9 @@ def append(
     seen_by: str,
     with_last: Callable[[Tally], None] | None = None,
 ) -> Tally:
-    """Store what a page brought; in the last of its transactions also call `with_last`, which moves the cursor.
+    """Store what pages brought; in the last of its transactions also call `with_last`, which moves the cursor.
 
-    Records and cursor thus commit together (invariant 1): a crash re-reads at most this page. Every transaction first
+    Records and cursor thus commit together (invariant 1): a crash re-reads at most these pages. Every transaction first
     proves the feed's lease by its fencing number, so a worker that was overtaken writes nothing.
     Raises LeaseLost.
     """
@@ -119,68 +119,49 @@ def _append_chunk(
     changes: list[tuple[int, Change]] = []
     for collection_id, group in by_collection.items():
         collection = collections[collection_id]
+        by_time = collection.spec.get("versioned_by_time", False)
         found = news(
             group,
-            log_sql.known(collection.pk, [record.upstream_id for record in group]),
-            versioned_by_time=collection.spec.get("versioned_by_time", False),
+            log_sql.known(collection.pk, [record.upstream_id for record in group], with_times=by_time),
+            versioned_by_time=by_time,
             volatile=tuple(collection.spec.get("volatile", ())),
         )
         same = [change for change in found if change.kind == "same"]
         if same and seen_by != SeenBy.BACKFILL:  # history is read after, and stored after, all looks of its run
-            log_sql.touch([(change.record.read_no, change.known.pk) for change in same if change.known])
-        found = [change for change in found if change.kind != "same"]
+            log_sql.touch([(change.known.pk, change.record.read_no) for change in same if change.known])
+        found = [change for change in found if change.kind != "same"] if same else found
         _count(collection.pk, found, tally)
         changes.extend((collection.pk, change) for change in found)
     if changes:
         head = advance_head(sync_id, len(changes))
-        first = head - len(changes) + 1
-        _write(sync_id, [(seq, *change) for seq, change in enumerate(changes, first)], seen_by)
+        _write(sync_id, changes, head - len(changes) + 1, seen_by)
 
 
 def advance_head(sync_id: uuid.UUID, by: int) -> int:
     """Hand out `by` sequence numbers and return the last. The row stays locked until the transaction ends."""
-    SyncHead.objects.filter(sync_id=sync_id).update(head_seq=F("head_seq") + by)
-    return SyncHead.objects.values_list("head_seq", flat=True).get(sync_id=sync_id)
+    return log_sql.advance_head(sync_id, by)
 
 
-def _write(sync_id: uuid.UUID, numbered: list[tuple[int, int, Change]], seen_by: str) -> None:
+def _write(sync_id: uuid.UUID, changes: list[tuple[int, Change]], first: int, seen_by: str) -> None:
+    """Store changes at their places in the log, the first one at `first`."""
     now = timezone.now()
-    new = [(seq, collection_pk, change) for seq, collection_pk, change in numbered if change.known is None]
-    old = [(seq, change) for seq, _, change in numbered if change.known is not None]
+    new, old, past = [], [], []
+    for seq, (collection_pk, change) in enumerate(changes, first):
+        r, known = change.record, change.known
+        data = r.data.decode() if r.data is not None else None
+        times = (r.created_at, r.updated_at)
+        if known is None:
+            new.append((seq, collection_pk, r.upstream_id, data, change.digest, *times, r.read_no))
+        else:
+            past.append((known.pk, seq, change.kind))
+            old.append((known.pk, seq, data, change.digest, change.kind, r.deleted, *times, r.read_no))
     if old:
-        log_sql.copy_history([(seq, c.kind, seen_by, now, c.known.pk) for seq, c in old if c.known])
-        log_sql.update_records([_updated(seq, change, now) for seq, change in old])
+        log_sql.copy_history(past, seen_by=seen_by, at=now)
+        log_sql.update_records(old, at=now)
     if new:
-        log_sql.insert_records([_inserted(sync_id, seq, pk, change, now) for seq, pk, change in new])
+        log_sql.insert_records(new, sync_id=sync_id, at=now)
         if seen_by != SeenBy.BACKFILL:
-            log_sql.note_creation([(change.kind, seen_by, now, sync_id, seq) for seq, _, change in new])
-
-
-def _inserted(sync_id: uuid.UUID, seq: int, collection_pk: int, change: Change, now: datetime) -> tuple[Any, ...]:
-    r = change.record
-    data = (r.data or b"null").decode()
-    times = (r.created_at, r.updated_at)
-    return (
-        sync_id,
-        collection_pk,
-        r.upstream_id,
-        seq,
-        data,
-        change.digest,
-        change.kind,
-        False,
-        *times,
-        r.read_no,
-        now,
-        now,
-    )
-
-
-def _updated(seq: int, change: Change, now: datetime) -> tuple[Any, ...]:
-    r = change.record
-    data = r.data.decode() if r.data is not None else None
-    pk = change.known.pk if change.known else 0
-    return (pk, seq, data, change.digest, change.kind, r.deleted, r.created_at, r.updated_at, r.read_no, now)
+            log_sql.note_creation([row[0] for row in new], sync_id=sync_id, seen_by=seen_by, at=now)
 
 
 def _count(collection_pk: int, changes: Iterable[Change], tally: Tally) -> None:

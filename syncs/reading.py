@@ -28,7 +28,7 @@ from syncs import access, log, rereading, sweeping
 from syncs.connections import spec_of
 from syncs.engine import aside
 from syncs.engine.due import Work, next_due, next_look
-from syncs.engine.pull import pull
+from syncs.engine.pull import gathered, pull
 from syncs.engine.retry import judge
 from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
 from syncs.providers import PROVIDERS
@@ -140,11 +140,11 @@ class FeedRun:
         if self.feed.cursor is None or not followed or self._look_at() > timezone.now():
             return
         walk = self.reader.changes(self.feed.key, followed, self.feed.cursor)
-        await pull(walk, lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
+        await pull(gathered(walk), lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
 
     async def _backfill(self, row: SyncCollection) -> None:
         walk = self.reader.backfill(self.specs[row.collection_id], row.backfill_cursor)
-        await pull(walk, lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
+        await pull(gathered(walk), lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
 
     def _look_at(self) -> datetime:
         return next_look(now=timezone.now(), looked_at=self.feed.looked_at, pace_s=self._pace_s())
@@ -194,10 +194,12 @@ class FeedRun:
 
     def _store_changes(self, page: Page) -> None:
         def move(_tally: log.Tally) -> None:
-            if page.cursor is not None:
-                self.feed.fenced_update(cursor=page.cursor)
+            columns: dict[str, Any] = {"cursor": page.cursor} if page.cursor is not None else {}
             if page.done:
-                self.feed.fenced_update(looked_at=timezone.now(), **NO_TROUBLE)
+                columns |= {"looked_at": timezone.now(), **NO_TROUBLE}
+            if columns:
+                self.feed.fenced_update(**columns)
+            if page.done:
                 self.feed.collections.filter(phase=Phase.LIVE, retry_at=None, failures__gt=0).update(**NO_TROUBLE)
 
         self.store(page, SeenBy.FEED, move)
@@ -219,7 +221,8 @@ class FeedRun:
             self.claim(row, Phase.BACKFILLING, **columns)
 
         self.store(page, SeenBy.BACKFILL, move)
-        row.refresh_from_db()
+        if page.done:
+            row.refresh_from_db()
         pages.announce(self.feed.sync.topic)
 
     def claim(self, row: SyncCollection, phase: str, /, **columns: Any) -> None:

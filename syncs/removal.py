@@ -40,7 +40,7 @@ def bury(sync: Sync, records) -> int:
         live = list(records.filter(deleted=False).order_by("pk").values_list("pk", "collection_id")[:_CHUNK])
         if live:
             head = log.advance_head(sync.pk, len(live))
-            log_sql.bury([(seq, pk) for seq, (pk, _) in enumerate(live, head - len(live) + 1)], SeenBy.REMOVAL)
+            log_sql.bury([(pk, seq) for seq, (pk, _) in enumerate(live, head - len(live) + 1)], seen_by=SeenBy.REMOVAL)
             for collection_pk in {collection_pk for _, collection_pk in live}:
                 n = sum(1 for _, other in live if other == collection_pk)
                 log.count_deleted(collection_pk, n)

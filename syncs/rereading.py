@@ -13,7 +13,7 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import log
 from syncs.engine import aside
 from syncs.engine.aside import Aside
-from syncs.engine.pull import pull
+from syncs.engine.pull import gathered, pull
 from syncs.models import SeenBy, SyncCollection
 from syncs.providers.kit.errors import CursorLost
 from syncs.providers.kit.records import Page, RawRecord
@@ -33,7 +33,7 @@ async def reread(run: "FeedRun", row: SyncCollection) -> None:
         return
     walk = run.reader.backfill(spec, row.reread_cursor)
     try:
-        await pull(walk, lambda page: run.orm(_store, run, row, page), is_late=run.is_late)
+        await pull(gathered(walk), lambda page: run.orm(_store, run, row, page), is_late=run.is_late)
     except CursorLost:
         await run.orm(run.claim, row, Phase.LIVE, **read_again(1))
 

@@ -12,7 +12,7 @@ from sequin_console.common import changes as pages
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import log
 from syncs.engine.brake import is_mass_delete
-from syncs.engine.pull import pull
+from syncs.engine.pull import gathered, pull
 from syncs.models import Record, SeenBy, SweptId, SyncCollection
 from syncs.providers.kit.records import IdPage, RawRecord
 
@@ -41,7 +41,7 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
             return
         await run.orm(_begin, row, run.draw())
     walk = run.reader.sweep(run.specs[row.collection_id], row.sweep_cursor)
-    if not await pull(walk, lambda page: run.orm(_note, row, page), is_late=run.is_late):
+    if not await pull(gathered(walk), lambda page: run.orm(_note, row, page), is_late=run.is_late):
         return
     count = await run.orm(count_missing, row)
     if is_mass_delete(count, row.live_count):

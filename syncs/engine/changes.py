@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -13,8 +12,7 @@ from syncs.providers.kit.records import RawRecord
 Kind = Literal["create", "update", "delete", "same"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What the log holds of a record: enough to tell whether a read of it is news."""
 
     pk: int
@@ -24,8 +22,7 @@ class Known:
     updated_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A record that moves to the end of the log. `known` is what it replaces; `digest` is of the new content.
 
     Or, of kind `same`, one that a newer read found unchanged: it stays where it is, but no older read may follow.

@@ -151,8 +151,8 @@ def test_invariant_2_a_reader_that_has_seen_n_has_seen_all_below() -> None:
         numbered, read = threading.Event(), threading.Event()
         real = log_sql.insert_records
 
-        def linger(records: list[tuple[object, ...]]) -> None:
-            real(records)
+        def linger(records: list[tuple[object, ...]], **rest: object) -> None:
+            real(records, **rest)
             if records[0][2] == "slow":
                 numbered.set()
                 read.wait(1.5)

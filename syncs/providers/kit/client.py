@@ -89,8 +89,9 @@ class Client:
     async def get(
         self, path: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """GET a path below the API's base URL, or a whole URL on the same host. The body is one whole JSON value.
+        """GET a path below the API's base URL, or a whole URL on the same host.
 
+        The body is one whole JSON value, its text repaired (`raw.repaired`).
         `params` are added to a query the path may already have.
         """
         return await self.send("GET", path, params=params, headers=headers)
@@ -159,7 +160,7 @@ class Client:
             try:
                 with self._waiting():
                     async with asyncio.timeout(TOTAL_S):
-                        answer = await self._exchange(method, url, headers, parts, read_no)
+                        answer = await self._exchange(method, url, headers, is_json, parts, read_no)
             except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as fault:
                 # The exception's text may hold the URL; its type says enough.
                 gone = isinstance(fault.__cause__ or fault, aiohttp.ClientConnectorDNSError)
@@ -177,7 +178,7 @@ class Client:
         raise error
 
     async def _exchange(
-        self, method: str, url: str, headers: dict[str, str], parts: dict[str, Any], read_no: int
+        self, method: str, url: str, headers: dict[str, str], is_json: bool, parts: dict[str, Any], read_no: int
     ) -> Answer:
         request = self._http.build_request(method, url, headers=headers, json=parts.get("json"), timeout=TIMEOUT)
         response = await self._http.send(request, stream=True)
@@ -191,7 +192,8 @@ class Client:
         finally:
             await response.aclose()
         date = parse_http_date(response.headers.get("date"))
-        return Answer(response.status_code, response.headers, b"".join(chunks), read_no, date)
+        body = b"".join(chunks)
+        return Answer(response.status_code, response.headers, raw.repaired(body) if is_json else body, read_no, date)
 
     def _note(self, answer: Answer) -> None:
         if answer.date is not None and (self._server_now is None or answer.date > self._server_now):
@@ -213,7 +215,7 @@ class Client:
             return CredentialsRefused("The provider refused the credentials.")
         if answer.status >= 300:
             return UnexpectedShape("The provider gave an answer we do not understand.")
-        if is_json and answer.status != 204 and not raw.is_json(raw.repaired(answer.body)):
+        if is_json and answer.status != 204 and not raw.is_json(answer.body):
             return UpstreamFailed("The provider's answer was cut off.")
         return None
 

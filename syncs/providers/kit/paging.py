@@ -6,7 +6,6 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from syncs.providers.kit import raw
 from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import UnexpectedShape
@@ -84,10 +83,14 @@ class StartingAfter:
 
     def after(self, page: Answer, request: Request) -> Request | None:
         answer = _decode(page, _List)
-        last = next((item.id for item in reversed(answer.data) if item.id), None)
-        if not answer.has_more or last is None:
+        last = next((item.id for item in reversed(answer.data) if item.id), "")
+        return self.following(request, last if answer.has_more else "")
+
+    def following(self, request: Request, last_id: str) -> Request | None:
+        """The request for what comes after that id; None for none. For readers that have decoded the page already."""
+        if not last_id:
             return None
-        return Request(request.path, {**(request.params or {}), self.param: last}, request.headers)
+        return Request(request.path, {**(request.params or {}), self.param: last_id}, request.headers)
 
 
 async def walk(client: Client, request: Request, paging: Paging) -> AsyncIterator[Answer]:
@@ -104,6 +107,6 @@ _Kind = TypeVar("_Kind")
 
 def _decode(page: Answer, kind: type[_Kind]) -> _Kind:
     try:
-        return msgspec.json.decode(raw.repaired(page.body), type=kind)
+        return msgspec.json.decode(page.body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnexpectedShape("A page came in a form we do not know.", detail=str(error)[:200]) from None

@@ -1,15 +1,17 @@
 """What reading an upstream API yields: raw records in pages, each page with the cursor that is safe after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 Cursor = dict[str, Any]
 """How far reading has safely come: JSON, its meaning private to the provider."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
     """One upstream object as it was read.
 
     collection_id  such as `salesforce:contact`
@@ -55,6 +57,28 @@ class Page:
     total: int | None = None
     skipped: tuple[Skipped, ...] = ()
 
+    @property
+    def weight(self) -> tuple[int, int]:
+        """How many records, and how many bytes of them."""
+        return len(self.records), sum([len(record.data) for record in self.records if record.data is not None])
+
+    @property
+    def closes_group(self) -> bool:
+        """Nothing may be joined behind: an id set aside here and read on a later page must be noted in this order."""
+        return self.done or bool(self.skipped)
+
+    @classmethod
+    def joined(cls, pages: "Sequence[Page]") -> "Page":
+        """Pages of one walk, one after the other, as one: the last cursor is safe once all of them are stored."""
+        cursors = [page.cursor for page in pages if page.cursor is not None]
+        return cls(
+            [record for page in pages for record in page.records],
+            cursors[-1] if cursors else None,
+            pages[-1].done,
+            pages[-1].total,
+            tuple(each for page in pages for each in page.skipped),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class IdPage:
@@ -63,3 +87,16 @@ class IdPage:
     ids: list[str]
     cursor: Cursor | None
     done: bool
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.ids), 0
+
+    @property
+    def closes_group(self) -> bool:
+        return self.done
+
+    @classmethod
+    def joined(cls, pages: "Sequence[IdPage]") -> "IdPage":
+        """Pages of one walk, one after the other, as one."""
+        return cls([each for page in pages for each in page.ids], pages[-1].cursor, pages[-1].done)

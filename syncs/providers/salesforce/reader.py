@@ -42,7 +42,7 @@ class SalesforceReader:
     async def discover(self) -> tuple[Collection, ...]:
         answer = await self.client.get(f"{soql.API}/sobjects")
         try:
-            listed: list[dict[str, Any]] = msgspec.json.decode(raw.repaired(answer.body))["sobjects"]
+            listed: list[dict[str, Any]] = msgspec.json.decode(answer.body)["sobjects"]
         except (msgspec.MsgspecError, KeyError, TypeError):
             raise UnexpectedShape("Salesforce listed its objects in a form we do not know.") from None
         return catalogue.from_global_describe(listed)

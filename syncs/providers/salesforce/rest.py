@@ -154,7 +154,7 @@ class Rest:
 def decode(answer: Answer) -> _Query:
     """A query's answer, its values uncut. Raises UnexpectedShape."""
     try:
-        return _decoder.decode(raw.repaired(answer.body))
+        return _decoder.decode(answer.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnexpectedShape("Salesforce answered a query in a form we do not know.", detail=str(error)) from None
 

@@ -117,7 +117,7 @@ class Schema:
 def parse_describe(body: bytes) -> Schema:
     """The schema in a describe answer, less compound and file fields. Raises UnexpectedShape."""
     try:
-        described = msgspec.json.decode(raw.repaired(body), type=_Described)
+        described = msgspec.json.decode(body, type=_Described)
     except msgspec.MsgspecError as error:
         raise UnexpectedShape("Salesforce described an object in a form we do not know.", detail=str(error)) from None
     kept = tuple(field for field in described.fields if field.type not in COMPOUND | FILES)

@@ -80,7 +80,7 @@ async def changes(lists: Lists, collection_ids: Sequence[str], cursor: Cursor) -
     if now - since > KEPT_S:
         raise CursorLost("Stripe keeps events for 30 days; the last look was longer ago.")
     kept = {"deep_at": cursor.get("deep_at", now)} | ({"deep": cursor["deep"]} if "deep" in cursor else {})
-    is_long = first is not None and decode_list(raw.repaired(first.body)).has_more
+    is_long = first is not None and decode_list(first.body).has_more
     while is_long and now - since > WINDOW_S:
         until = since + WINDOW_S
         found = await _walk(lists, _window(begin, until))
@@ -114,7 +114,7 @@ async def _look_deep(lists: Lists, wanted: Sequence[Resource], cursor: Cursor, n
     step_s = max(until - at, 1)
     while at < until:
         first = await lists.client.get(PATH, _window(at, min(at + step_s, until)))
-        if step_s > WINDOW_S and decode_list(raw.repaired(first.body)).has_more:
+        if step_s > WINDOW_S and decode_list(first.body).has_more:
             step_s = WINDOW_S
             continue
         found = await _walk(lists, _window(at, min(at + step_s, until)), first)
@@ -147,7 +147,7 @@ async def start(lists: Lists) -> Cursor:
     answer = await lists.client.get(PATH, {"limit": 1})
     now = to_unix(answer.moment())
     quiet = now - FOLLOW_S
-    items = decode_list(raw.repaired(answer.body)).data
+    items = decode_list(answer.body).data
     newest = max((_event(item).created for item in items), default=quiet)
     return {"t": max(newest, quiet), "seen": [], "settled": False, "deep_at": now}
 
@@ -159,7 +159,7 @@ async def _walk(lists: Lists, params: dict[str, str | int], first: Answer | None
     while request is not None:
         answer = first or await lists.client.get(request.path, request.params)
         first = None
-        for item in decode_list(raw.compact(raw.repaired(answer.body))).data:
+        for item in decode_list(raw.compact(answer.body)).data:
             found.append((_event(item), item, answer.read_no))
         request = PAGING.after(answer, request)
     return found

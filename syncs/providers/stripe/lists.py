@@ -40,7 +40,9 @@ class Head(msgspec.Struct):
 class _List(msgspec.Struct):
     data: list[msgspec.Raw]
     has_more: bool = False
-    url: str = ""
+
+
+_head, _list = msgspec.json.Decoder(Head), msgspec.json.Decoder(_List)
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,19 @@ class Lists:
             request = Request(resource.path)
         while request is not None:
             answer = await self.client.get(request.path, request.params)
-            body = raw.compact(raw.repaired(answer.body))
-            items = [msgspec.Raw(body)] if resource.single else decode_list(body).data
-            request = None if resource.single else PAGING.after(answer, request)
-            yield await self._to_page(resource, items, answer, more=request is not None)
+            found = _List([msgspec.Raw(answer.body)]) if resource.single else decode_list(answer.body)
+            page = await self._to_page(resource, [raw.compact(item) for item in found.data], answer, found.has_more)
+            request = PAGING.following(request, page.last_id) if page.more else None
+            yield page
 
-    async def _to_page(self, resource: Resource, items: list[msgspec.Raw], answer: Answer, *, more: bool) -> ListPage:
+    async def _to_page(self, resource: Resource, items: list[bytes], answer: Answer, has_more: bool) -> ListPage:
         records: list[RawRecord] = []
         skipped: list[Skipped] = []
         failed: list[Failed] = []
         last_id, last_created = "", None
-        shaped = await together(self._try_shape(bytes(item)) for item in items)
-        for item, data in zip(items, shaped, strict=True):
+        for item, data in zip(items, await self._all_shaped(items), strict=True):
             try:
-                head = msgspec.json.decode(item, type=Head)
+                head = _head.decode(item)
             except msgspec.MsgspecError as error:
                 skipped.append(Skipped(resource.id, "", str(error)[:200]))
                 continue
@@ -103,7 +104,15 @@ class Lists:
                 skipped.append(Skipped(resource.id, head.id, data.error.message))
         if len(failed) > MOST_SICK:
             raise failed[0].error
-        return ListPage(records, tuple(skipped), last_id, last_created, more)
+        return ListPage(records, tuple(skipped), last_id, last_created, has_more and bool(last_id))
+
+    async def _all_shaped(self, items: list[bytes]) -> list[bytes | Failed]:
+        """The objects whole; only those that lack members of a nested list are asked for, side by side."""
+        cut = [place for place, item in enumerate(items) if MORE in item]
+        shaped: list[bytes | Failed] = [*items]
+        for place, whole in zip(cut, await together(self._try_shape(items[place]) for place in cut), strict=True):
+            shaped[place] = whole
+        return shaped
 
     async def _try_shape(self, data: bytes) -> bytes | Failed:
         """The object whole, or why the rest of a nested list does not come."""
@@ -125,9 +134,9 @@ class Lists:
             answer = await self.client.get(path)
         except ObjectGone as gone:
             return RawRecord(resource.id, object_id, None, gone.read_no, updated_at=moment, deleted=True)
-        data = await self.shape(raw.compact(raw.repaired(answer.body)))
+        data = await self.shape(raw.compact(answer.body))
         try:
-            head = msgspec.json.decode(data, type=Head)
+            head = _head.decode(data)
         except msgspec.MsgspecError as error:
             raise UnexpectedShape("Stripe sent an object in a form we do not know.", detail=str(error)) from None
         if head.deleted:
@@ -153,7 +162,7 @@ class Lists:
         request: Request | None = Request(url, {"limit": PAGE})
         while request is not None:
             answer = await self.client.get(request.path, request.params)
-            members += decode_list(raw.compact(raw.repaired(answer.body))).data
+            members += decode_list(raw.compact(answer.body)).data
             request = PAGING.after(answer, request)
         whole = {"data": b"[" + b",".join(members) + b"]", "has_more": b"false"}
         return raw.join((key, whole.get(key, part)) for key, part in parts.items())
@@ -171,7 +180,7 @@ async def together(reads: Iterable[Awaitable[_Read]]) -> list[_Read]:
 def decode_list(body: bytes) -> _List:
     """A list's members, uncut. Raises UnexpectedShape."""
     try:
-        return msgspec.json.decode(body, type=_List)
+        return _list.decode(body)
     except msgspec.MsgspecError as error:
         raise UnexpectedShape("Stripe sent a list in a form we do not know.", detail=str(error)[:200]) from None
 

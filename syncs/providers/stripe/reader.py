@@ -42,7 +42,7 @@ class StripeReader:
             found = _ACCOUNT.search(error.detail)
             account_id = found[0] if found else ""
             return Account(account_id, account_id or "Stripe account", live)
-        parts = raw.split(raw.repaired(answer.body))
+        parts = raw.split(answer.body)
         account_id = raw.text_of(parts.get("id")) or ""
         return Account(account_id, _display_name(parts) or account_id or "Stripe account", live)
 
