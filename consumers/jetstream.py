@@ -10,7 +10,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -35,22 +36,34 @@ from consumers.connection import (
 )
 from consumers.reaching import CONNECT_S
 
-ANSWER_S, CLOSE_S = 5.0, 1.0
+ANSWER_S, CLOSE_S, WRITE_S = 5.0, 1.0, 15.0
 IDLE_S = 300.0
+WRITE_BYTES = 256 * 1024  # a write: few enough for the socket, small enough for the server to begin early
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"\s]+)", re.IGNORECASE)
 
-Answer = Msg | LinkError
+Answer = bytes | LinkError
 
 
 class _Client(Client):
-    """nats-py's client, told to insist on TLS: by itself it speaks in clear when a server does not ask for TLS."""
+    """nats-py's client, told to insist on TLS: by itself it speaks in clear when a server does not ask for TLS.
+
+    Answers to our own inbox go straight to the link: nats-py would parse their headers and pass each through a queue.
+    """
 
     insists_on_tls = False
+    inbox_id = 0
+    on_answer: Callable[[bytes, bytes, bytes | None], None]
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if self.insists_on_tls and initial_connection:
             info["tls_required"] = True
         await super()._process_info(info, initial_connection)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        if sid == self.inbox_id:
+            self.on_answer(subject, data, headers)
+        else:
+            await super()._process_msg(sid, subject, reply, data, headers)
 
 
 class Link:
@@ -65,7 +78,8 @@ class Link:
         self.errors: list[str] = []
         self._client = _Client()
         self._client.insists_on_tls = settings.tls
-        self._waiting: dict[str, tuple[str, Callable[[Answer], None]]] = {}
+        self._client.on_answer = self._on_answer
+        self._waiting: dict[int, tuple[str, Callable[[Answer], None]]] = {}
         self._next_no = 0
         self._box = ""
 
@@ -138,7 +152,8 @@ class Link:
         """Subscribe the first inbox prefix the server allows; refusals come before the flush returns."""
         for prefix in candidates:
             box = f"{prefix}.{uuid4().hex}"
-            subscription = await self._client.subscribe(f"{box}.*", cb=self._on_answer, pending_bytes_limit=-1)
+            subscription = await self._client.subscribe(f"{box}.*")
+            self._client.inbox_id = subscription._id
             await self.round_trip()
             if not any(denied.startswith(f"{prefix.lower()}.") for denied in self.denied_inboxes):
                 self.inbox, self._box = prefix, box
@@ -152,24 +167,42 @@ class Link:
         if not self._box:
             raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
         self._next_no += 1
-        token = str(self._next_no)
-        self._waiting[token] = (subject, on_answer)
-        return f"{self._box}.{token}"
+        self._waiting[self._next_no] = (subject, on_answer)
+        return f"{self._box}.{self._next_no}"
 
     def forget(self, reply: str) -> None:
-        self._waiting.pop(reply.rsplit(".", 1)[-1], None)
+        self._waiting.pop(int(reply.rsplit(".", 1)[-1]), None)
 
     async def send(self, subject: str, payload: bytes, *, headers: bytes = b"", reply: str = "") -> None:
         """Put one message on its way; `headers` are ready lines. Call `flush` after the last."""
         if not self._client.is_connected:
-            raise LinkLost("The connection to NATS was lost.", "Nothing to do: we connect and send again.")
-        where = f"{subject} {reply} " if reply else f"{subject} "
-        if headers:
-            head = b"NATS/1.0\r\n" + headers + b"\r\n"
-            frame = f"HPUB {where}{len(head)} {len(head) + len(payload)}\r\n".encode() + head + payload + b"\r\n"
-        else:
-            frame = f"PUB {where}{len(payload)}\r\n".encode() + payload + b"\r\n"
-        await self._client._send_command(frame)
+            raise _lost()
+        await self._client._send_command(frame(subject, payload, headers, reply))
+
+    async def write(self, frames: Iterable[bytes]) -> None:
+        """Send many frames in few large writes, as fast as the server reads them; raises LinkLost or NoAnswer."""
+        waiting: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(WRITE_S):
+                for one in frames:
+                    waiting.append(one)
+                    size += len(one)
+                    if size >= WRITE_BYTES:
+                        await self._write(waiting)
+                        waiting, size = [], 0
+                await self._write(waiting)
+        except TimeoutError:
+            raise NoAnswer("NATS stopped reading.", "Check that NATS runs. Nothing is lost: we try again.") from None
+        except (OSError, RuntimeError):
+            raise _lost() from None
+
+    async def _write(self, frames: list[bytes]) -> None:
+        if not self._client.is_connected:
+            raise _lost()
+        if frames:
+            self._client._transport.write(b"".join(frames))
+            await self._client._transport.drain()
 
     async def flush(self) -> None:
         """Hand what was sent to the socket."""
@@ -210,15 +243,16 @@ class Link:
 
     # --- What comes back --------------------------------------------------------------------------------------------
 
-    async def _on_answer(self, msg: Msg) -> None:
-        waiting = self._waiting.pop(msg.subject.rsplit(".", 1)[-1], None)
+    def _on_answer(self, inbox: bytes, data: bytes, headers: bytes | None) -> None:
+        token = inbox[len(self._box) + 1 :]
+        waiting = self._waiting.pop(int(token), None) if token.isdigit() else None
         if waiting is None:
             return
         subject, on_answer = waiting
-        if not msg.data and msg.headers and msg.headers.get("Status") == "503":
+        if not data and headers and headers.startswith(b"NATS/1.0 503"):
             on_answer(nobody_listens(subject))
         else:
-            on_answer(msg)
+            on_answer(data)
 
     async def _on_error(self, error: Exception) -> None:
         """Permission violations arrive beside the message they are about; others end the connection."""
@@ -239,7 +273,7 @@ class Link:
     async def _on_closed(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for _, on_answer in waiting.values():
-            on_answer(LinkLost("The connection to NATS was lost.", "Nothing to do: we connect and send again."))
+            on_answer(_lost())
 
     def _inbox_candidates(self) -> tuple[str, ...]:
         return (self.settings.inbox,) if self.settings.inbox else INBOXES
@@ -251,7 +285,23 @@ def _settle(future: "asyncio.Future[bytes]", answer: Answer) -> None:
     if isinstance(answer, LinkError):
         future.set_exception(answer)
     else:
-        future.set_result(answer.data)
+        future.set_result(answer)
+
+
+def frame(subject: str, payload: bytes, headers: bytes, reply: str = "") -> bytes:
+    """A message as it goes over the wire; `headers` are ready lines."""
+    where = f"{subject} {reply}" if reply else subject
+    if not headers:
+        return b"PUB %b %d\r\n%b\r\n" % (where.encode(), len(payload), payload)
+    size = len(headers) + _HEADERS_FRAME
+    return b"HPUB %b %d %d\r\nNATS/1.0\r\n%b\r\n%b\r\n" % (where.encode(), size, size + len(payload), headers, payload)
+
+
+_HEADERS_FRAME = len(b"NATS/1.0\r\n\r\n")
+
+
+def _lost() -> LinkLost:
+    return LinkLost("The connection to NATS was lost.", "Nothing to do: we connect and send again.")
 
 
 def nobody_listens(subject: str) -> NobodyListens:
@@ -296,20 +346,37 @@ async def _open_one(settings: NatsSettings, host: str, port: int, *, inboxes: tu
 # --- Sharing -------------------------------------------------------------------------------------------------------
 
 _links: dict[tuple[int, str], Link] = {}
-_opening: dict[tuple[int, str], asyncio.Lock] = {}
+_opening: dict[tuple[int, str, NatsSettings], asyncio.Task[Link]] = {}
 
 
 async def shared_link(key: str, settings: NatsSettings, *, inboxes: tuple[str, ...] = ()) -> Link:
-    """This process's connection of one consumer; opened anew when lost, or when any of its settings has changed."""
-    place = (id(asyncio.get_running_loop()), key)
-    async with _opening.setdefault(place, asyncio.Lock()):
-        link = _links.get(place)
-        if link is None or not link.is_open or link.settings != settings:
-            if link is not None:
-                await link.close()
-            link = _links[place] = await open_link(settings, inboxes=inboxes)
-        link.used_at = time.monotonic()
-    await _close_idle(place[0])
+    """This process's connection of one consumer; opened anew when lost, or when any of its settings has changed.
+
+    Who asks while it is being opened shares the outcome: a dead host is waited for once, not once a cursor.
+    """
+    loop_id = id(asyncio.get_running_loop())
+    link = _links.get((loop_id, key))
+    if link is None or not link.is_open or link.settings != settings:
+        place = (loop_id, key, settings)
+        if (opening := _opening.get(place)) is None:
+            opening = _opening[place] = asyncio.ensure_future(_replace(loop_id, key, settings, inboxes))
+            opening.add_done_callback(partial(_opened, place))
+        link = await asyncio.shield(opening)
+    link.used_at = time.monotonic()
+    await _close_idle(loop_id)
+    return link
+
+
+def _opened(place: tuple[int, str, NatsSettings], opening: "asyncio.Task[Link]") -> None:
+    _opening.pop(place, None)
+    if not opening.cancelled():
+        opening.exception()  # seen, though nobody may be waiting any more
+
+
+async def _replace(loop_id: int, key: str, settings: NatsSettings, inboxes: tuple[str, ...]) -> Link:
+    if (former := _links.pop((loop_id, key), None)) is not None:
+        await former.close()
+    link = _links[loop_id, key] = await open_link(settings, inboxes=inboxes)
     return link
 
 

@@ -5,14 +5,16 @@ Source: ADR-50 https://github.com/nats-io/nats-architecture-and-design/blob/main
 """
 
 import asyncio
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
 from consumers.connection import BadAck, LinkError, NoAnswer, Refused
-from consumers.jetstream import Answer, Link
+from consumers.jetstream import Answer, Link, frame
 from consumers.message import Message
 
 BATCH_MOST = 1_000  # messages; the server's own limit
@@ -83,16 +85,19 @@ async def publish_batch(link: Link, messages: Sequence[Message], *, stream: str,
     Raises WrongLast when somebody wrote there since (nothing is stored), Refused, BadAck; NoAnswer and LinkLost leave
     the outcome unknown: settle it by reading the stream.
     """
-    batch, count = uuid4().hex, len(messages)
-    for no, message in enumerate(messages, 1):
-        headers = message.headers + f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {no}\r\n".encode()
-        if no == 1:
-            headers += fence(subject, last_seq)
-        if no < count:
-            await link.send(message.subject, message.payload, headers=headers)
-        else:
-            headers += b"Nats-Batch-Commit: 1\r\n"
-            answer = await link.request(message.subject, message.payload, headers=headers, wait_s=ACK_S)
+    batch, last = uuid4().hex, messages[-1]
+    lines = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: ".encode()
+    condition = fence(subject, last_seq)
+
+    def framed() -> Iterator[bytes]:
+        for no, message in enumerate(messages[:-1], 1):
+            headers = b"%b%b%d\r\n%b" % (message.headers, lines, no, condition if no == 1 else b"")
+            yield frame(message.subject, message.payload, headers)
+
+    count = len(messages)
+    await link.write(framed())
+    headers = b"%b%b%d\r\n%bNats-Batch-Commit: 1\r\n" % (last.headers, lines, count, condition if count == 1 else b"")
+    answer = await link.request(last.subject, last.payload, headers=headers, wait_s=ACK_S)
     return confirm(read_ack(answer), stream=stream, batch=batch, count=count)
 
 
@@ -116,14 +121,16 @@ async def publish_window(link: Link, messages: Sequence[tuple[Message, int]], *,
         if not done.done() and (left == 0 or isinstance(answer, LinkError)):
             done.set_result(None)
 
-    replies = []
-    try:
+    replies: list[str] = []
+
+    def framed() -> Iterator[bytes]:
         for at, (message, last_seq) in enumerate(messages):
-            reply = link.expect(message.subject, lambda answer, at=at: arrived(at, answer))  # type: ignore[misc]
-            replies.append(reply)
+            replies.append(link.expect(message.subject, partial(arrived, at)))
             headers = message.headers + fence_subject(last_seq)
-            await link.send(message.subject, message.payload, headers=headers, reply=reply)
-        await link.flush()
+            yield frame(message.subject, message.payload, headers, replies[-1])
+
+    try:
+        await link.write(framed())
         if messages:
             await asyncio.wait_for(done, ACK_S)
     except TimeoutError:
@@ -141,7 +148,7 @@ def _outcome(answer: Answer | None, stream: str) -> int | Refused:
     if answer is None or isinstance(answer, LinkError):
         raise NoAnswer("NATS did not confirm every message.", "Nothing is lost: they are sent again.")
     try:
-        return confirm(read_ack(answer.data), stream=stream)
+        return confirm(read_ack(answer), stream=stream)
     except Refused as error:
         return error
 
@@ -149,8 +156,8 @@ def _outcome(answer: Answer | None, stream: str) -> int | Refused:
 def read_ack(raw: bytes) -> dict[str, Any]:
     """An acknowledgement's body. Raises BadAck for anything but a JSON object: no stream answered then."""
     try:
-        ack = json.loads(raw)
-    except ValueError:
+        ack = orjson.loads(raw)
+    except orjson.JSONDecodeError:
         ack = None
     if not isinstance(ack, dict):
         raise BadAck("Something other than a stream answered.", "Look for a service that listens under the prefix.")
