@@ -14,7 +14,6 @@ from consumers.message import Message
 from consumers.publishing import NOT_YET, WrongLast
 from sequin_console.common import trace
 from sequin_console.common.runner import Orm
-from syncs import log as record_log
 
 ROUNDS = 8
 NOT_YET_S = 0.05
@@ -28,7 +27,7 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
         with trace.span("publish"):
             results = await publishing.publish_window(job.link, window, stream=job.stream.name)
         stored = [result for result in results if isinstance(result, int)]
-        if stored and min(stored) <= job.cursor.stream_seq:
+        if stored and min(stored) <= job.stream_seq:
             raise StreamReset  # a stream's sequence only grows: this is another one
         highest, count = max([highest, *stored]), count + len(stored)
         refused = _refused(window, results)
@@ -62,8 +61,6 @@ def read_again(job: Job, batch: Batch) -> dict[int, Message]:
     """The batch's messages as the log has them now, by record; one that changed since comes later, in its order."""
     first = min(message.seq for message in batch.messages)
     wanted = {message.record_id for message in batch.messages}
-    entries = record_log.entries_after(
-        job.cursor.sync_id, first - 1, limit=2 * len(batch.messages), collection_ids=job.consumer.collection_ids
-    )
+    entries, _ = job.reader.after(first - 1, limit=2 * len(batch.messages))
     last = max(message.seq for message in batch.messages)
-    return {e.record_id: jobs.as_message(job, e) for e in entries if e.record_id in wanted and e.seq <= last}
+    return {e.record_id: job.render(e) for e in entries if e.record_id in wanted and e.seq <= last}

@@ -59,26 +59,40 @@ async def connect(job: Job, orm: Orm) -> None:
         job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings)
     job.stream = await streams.find(job.link, job.filter, known_name=job.consumer.stream_name)
     await orm(jobs.meet, job)
+    job.prepare()
 
 
 async def pump(job: Job, orm: Orm, *, late_at: float) -> Outcome:
-    """Step 5. The next batch is read and rendered while the one before is on its way."""
+    """Step 5. The next batch is read and rendered while the one before is on its way.
+
+    It leaves as soon as that one is confirmed, while the cursor's row is still being moved: the stream's answer tells
+    where its fence stands, and a crash in between is one before the row was written: settled by reading the stream.
+    """
     publish = fenced.publish if job.stream.is_atomic else basic.publish
     batch: Batch | None = await orm(jobs.read_batch, job, job.cursor.acked_seq)
-    while batch is not None and batch.reached > job.cursor.acked_seq:
+    reached = job.cursor.acked_seq
+    while batch is not None and batch.reached > reached:
         sending = asyncio.ensure_future(publish(job, batch, orm))
+        is_final = time.monotonic() >= late_at
         try:
-            following = None if batch.is_last else await orm(jobs.read_batch, job, batch.reached)
+            await job.moved()
+            following = None if batch.is_last or is_final else await orm(jobs.read_batch, job, batch.reached)
             result = await sending
         finally:
             sending.cancel()
         if result.again:
-            following = None
+            following, reached = None, job.cursor.acked_seq
         else:
-            await orm(jobs.move_cursor, job, batch, result)
-        if time.monotonic() >= late_at:
-            return Outcome.MORE
-        batch = following or await orm(jobs.read_batch, job, job.cursor.acked_seq)
+            job.confirmed(result)
+            reached = batch.reached
+            job.moving = asyncio.ensure_future(orm(jobs.move_cursor, job, batch, result, is_final=is_final))
+        if is_final:
+            await job.moved()
+            return Outcome.DONE if batch.is_last and not result.again else Outcome.MORE
+        if following is None:
+            await job.moved()
+            following = await orm(jobs.read_batch, job, reached)
+        batch = following
     return Outcome.STOPPED if batch is None else Outcome.DONE
 
 
@@ -94,4 +108,5 @@ async def try_held(job: Job, orm: Orm) -> None:
         publish = fenced.publish if job.stream.is_atomic else basic.publish
         result = await publish(job, batch, orm)
         if not result.again:
+            job.confirmed(result)
             await orm(jobs.move_cursor, job, batch, result)

@@ -18,11 +18,11 @@ MOST_CLASHES = 5
 async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
     """Store a batch, or find out what became of it. Raises LeaseLost, StreamReset, LinkError."""
     if not batch.messages:
-        return Published(job.cursor.stream_seq, 0)
+        return Published(job.stream_seq, 0)
     try:
         with trace.span("publish"):
             seq = await publishing.publish_batch(
-                job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.cursor.stream_seq
+                job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.stream_seq
             )
     except (WrongLast, NoAnswer):
         return await settle(job, orm)
@@ -38,6 +38,7 @@ async def settle(job: Job, orm: Orm) -> Published:
     4. somebody else's: say so, and go on from there
     5. confirm the lease, after reading and before anything is sent again (invariant 7)
     """
+    await job.moved()
     cursor = job.cursor
     last = await streams.last_message(job.link, job.stream.name, job.filter)
     if jobs.is_reset(cursor, await streams.info(job.link, job.stream.name)):
@@ -46,6 +47,7 @@ async def settle(job: Job, orm: Orm) -> Published:
     if last is not None and is_ours and last.run == cursor.run and last.ends_batch:
         acked = max(acked, last.record_seq)
     await orm(jobs.confirm_lease, cursor, acked_seq=acked, stream_seq=last.seq if last is not None else 0)
+    job.stream_seq = cursor.stream_seq
     job.clashes += 1
     if last is not None and not is_ours and cursor.delivered:
         await orm(

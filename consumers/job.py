@@ -1,5 +1,6 @@
 """One cursor's drain: what is known while it runs, and everything it asks of the database, on the task's own thread."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,15 +9,16 @@ from django.utils import timezone
 
 from consumers.connection import NatsSettings
 from consumers.jetstream import Link
-from consumers.message import LONGEST_SUBJECT, Envelope, Message, render, subject_filter
+from consumers.message import LONGEST_SUBJECT, Envelope, Message, Renderer, subject_filter
 from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
 from consumers.states import DRAINING, ConsumerState, Messages, Promise
 from consumers.streams import Stream
 from sequin_console.common import changes
 from syncs import log as record_log
 
-FIRST_READ, MOST_READ = 200, 1_000  # entries; the first read is small, for records may be large
+BATCH_MOST = 1_000  # messages; the server's own limit
 BATCH_BYTES = 4 * 1024 * 1024
+TASK_BYTES = 64 * 1024 * 1024  # of batches in memory, when many cursors are drained side by side
 HELD_A_DRAIN = 100
 
 
@@ -26,7 +28,12 @@ class StreamReset(Exception):
 
 @dataclass
 class Job:
-    """One cursor's drain: what does not change while it runs, and how far it is."""
+    """One cursor's drain: what does not change while it runs, and how far it is.
+
+    head        of the log as last seen
+    stream_seq  of the newest message under our filter as the stream last told us; the cursor's row follows
+    moving      the cursor's move for the last batch, while the next one is on its way already
+    """
 
     cursor: ConsumerCursor
     consumer: NatsConsumer
@@ -34,16 +41,33 @@ class Job:
     provider: str
     filter: str
     held: dict[int, HeldMessage]
+    reader: record_log.LogReader
+    head: int
+    stream_seq: int
+    batch_bytes: int = BATCH_BYTES
     link: Link = field(init=False)
     stream: Stream = field(init=False)
-    read_most: int = FIRST_READ
+    render: Renderer = field(init=False)
+    most_bytes: int = 0  # of one message: the server's limit, or the stream's own when that is lower
+    moving: asyncio.Future[None] | None = None
     delivered: int = 0
     clashes: int = 0  # batches refused in a row although the lease stands
 
-    @property
-    def envelope(self) -> Envelope:
+    async def moved(self) -> None:
+        """Wait until the cursor's row says what the stream has confirmed. Raises LeaseLost."""
+        if self.moving is not None:
+            await self.moving
+
+    def confirmed(self, result: "Published") -> None:
+        """A batch is on the stream."""
+        self.clashes = 0
+        self.stream_seq = max(self.stream_seq, result.stream_seq)
+        self.delivered += result.count
+
+    def prepare(self) -> None:
+        """All is known by now: which stream, which run."""
         consumer = self.consumer
-        return Envelope(
+        envelope = Envelope(
             prefix=consumer.subject_prefix,
             sync_id=self.cursor.sync_id,
             provider=self.provider,
@@ -53,12 +77,8 @@ class Job:
             tombstones=consumer.state == ConsumerState.REMOVING and consumer.removal == Messages.TOMBSTONES,
             tombstone_ttl_h=consumer.tombstone_ttl_h if self.stream.allows_ttl else None,
         )
-
-    @property
-    def most_bytes(self) -> int:
-        """What one message may have: the server's limit, or the stream's own when that is lower."""
-        limits = [limit for limit in (self.link.max_payload, self.stream.max_message_bytes) if limit > 0]
-        return min(limits)
+        self.render = Renderer(envelope)
+        self.most_bytes = min(n for n in (self.link.max_payload, self.stream.max_message_bytes) if n > 0)
 
 
 @dataclass(frozen=True)
@@ -81,8 +101,10 @@ class Published:
 
 def plan(cursor: ConsumerCursor) -> Job | None:
     """Step 1; None when the consumer is not to deliver now."""
-    consumer = NatsConsumer.objects.filter(pk=cursor.consumer_id, state__in=DRAINING).first()
-    if consumer is None or (consumer.state == ConsumerState.REMOVING and consumer.removal != Messages.TOMBSTONES):
+    consumer = cursor.consumer
+    if consumer.state not in DRAINING or (
+        consumer.state == ConsumerState.REMOVING and consumer.removal != Messages.TOMBSTONES
+    ):
         return None
     held = HeldMessage.objects.filter(consumer=consumer, sync_id=cursor.sync_id)[: 10 * HELD_A_DRAIN]
     return Job(
@@ -92,6 +114,9 @@ def plan(cursor: ConsumerCursor) -> Job | None:
         provider=cursor.sync.provider,
         filter=subject_filter(consumer.subject_prefix, cursor.sync_id),
         held={row.record_id: row for row in held},
+        reader=record_log.LogReader(cursor.sync_id, consumer.collection_ids),
+        head=record_log.head(cursor.sync_id),
+        stream_seq=cursor.stream_seq,
     )
 
 
@@ -109,6 +134,7 @@ def meet(job: Job) -> None:
     place = {"stream_name": stream.name, "stream_created": stream.created}
     if is_reset(cursor, stream):
         cursor.fenced_update(run=cursor.run + 1, acked_seq=cursor.start_seq, stream_seq=0, **place)
+        job.stream_seq = 0
         warn(consumer, f"The stream {stream.name} was made anew or lost messages, so everything is being sent again.")
     elif (cursor.stream_name, cursor.stream_created) != tuple(place.values()):
         cursor.fenced_update(**place)
@@ -125,43 +151,33 @@ def read_batch(job: Job, after: int) -> Batch | None:
     What the stream can never take is set aside here, before anything is sent: were it noted only afterwards, a worker
     killed in between would leave it neither delivered nor held.
     """
-    if not NatsConsumer.objects.filter(pk=job.consumer.pk, state__in=DRAINING).exists():
+    if job.head <= after and not look_again(job):
         return None
-    head = record_log.head(job.cursor.sync_id)  # read first: what is appended meanwhile comes in the next batch
-    asked = job.read_most
-    entries = record_log.entries_after(
-        job.cursor.sync_id, after, limit=asked, collection_ids=job.consumer.collection_ids
-    )
+    head = job.head  # read before: what is appended meanwhile comes in the next batch
+    if head <= after:
+        return Batch([], after, is_last=True)
+    entries, is_all = job.reader.after(after, limit=BATCH_MOST, most_bytes=job.batch_bytes)
     messages: list[Message] = []
     unfit: list[tuple[Message, tuple[str, str, int]]] = []
-    taken = size = 0
     for entry in entries:
-        message = as_message(job, entry)
+        message = job.render(entry)
         if reason := why_unfit(job, message):
             unfit.append((message, reason))
-        elif messages and size + message.size_bytes > BATCH_BYTES:
-            break
         else:
             messages.append(message)
-            size += message.size_bytes
-        taken += 1
     if unfit:
         hold(job, unfit)
-    job.read_most = _read_next(size, len(messages))
-    if taken < len(entries) or len(entries) == asked:
-        return Batch(messages, entries[taken - 1].seq, is_last=False)
-    return Batch(messages, max(head, entries[-1].seq if entries else 0, after), is_last=True)
+    if is_all:
+        return Batch(messages, max(head, entries[-1].seq if entries else 0), is_last=True)
+    return Batch(messages, entries[-1].seq, is_last=False)
 
 
-def _read_next(size_bytes: int, count: int) -> int:
-    """How many entries to read next, so that they make about one batch."""
-    if not count:
-        return FIRST_READ
-    return max(10, min(MOST_READ, BATCH_BYTES // max(size_bytes // count, 1)))
-
-
-def as_message(job: Job, entry: Any) -> Message:
-    return render(entry, record_log.public_id(job.cursor.sync_id, entry.collection_id, entry.upstream_id), job.envelope)
+def look_again(job: Job) -> bool:
+    """Read the log's head anew; whether the consumer still delivers."""
+    found = ConsumerCursor.objects.filter(pk=job.cursor.pk, consumer__state__in=DRAINING)
+    head = list(found.values_list("sync__head__head_seq", flat=True))
+    job.head = max(job.head, (head[0] or 0) if head else 0)
+    return bool(head)
 
 
 def why_unfit(job: Job, message: Message) -> tuple[str, str, int] | None:
@@ -209,9 +225,11 @@ def hold(job: Job, unfit: list[tuple[Message, tuple[str, str, int]]]) -> None:
     changes.announce(job.consumer.topic)
 
 
-def move_cursor(job: Job, batch: Batch, result: Published) -> None:
-    """Guard of invariant 6: after the acknowledgements, and only if the lease still stands, the cursor moves."""
-    job.clashes = 0
+def move_cursor(job: Job, batch: Batch, result: Published, *, is_final: bool = False) -> None:
+    """Guard of invariant 6: after the acknowledgements, and only if the lease still stands, the cursor moves.
+
+    With the final batch the lease is given back in the same statement.
+    """
     values: dict[str, Any] = {"acked_seq": batch.reached}
     if result.count:
         values |= {
@@ -219,8 +237,9 @@ def move_cursor(job: Job, batch: Batch, result: Published) -> None:
             "delivered": job.cursor.delivered + result.count,
             "last_acked_at": timezone.now(),
         }
-    job.delivered += result.count
-    sent = {message.record_id for message in batch.messages}
+    if is_final:
+        values["lease_until"] = None
+    sent = {message.record_id for message in batch.messages} if job.held else set()
     healed = [row.pk for record_id, row in job.held.items() if record_id in sent]
     if healed:
         with transaction.atomic():
@@ -253,12 +272,12 @@ def read_held(job: Job, rows: list[HeldMessage]) -> Batch:
     settled: list[HeldMessage] = []
     size = 0
     for row in rows:
-        entry = record_log.entry(row.record_id)
+        entry = job.reader.one(row.record_id)
         if entry is None or entry.seq > job.cursor.acked_seq or not job.consumer.wants(entry.collection_id):
             settled.append(row)
             continue
-        message = as_message(job, entry)
-        if why_unfit(job, message) is None and (not messages or size + message.size_bytes <= BATCH_BYTES):
+        message = job.render(entry)
+        if why_unfit(job, message) is None and (not messages or size + message.size_bytes <= job.batch_bytes):
             messages.append(message)
             size += message.size_bytes
     HeldMessage.objects.filter(pk__in=[row.pk for row in settled]).delete()

@@ -10,7 +10,6 @@ from django.urls import reverse
 from consumers import message
 from consumers.models import NatsConsumer
 from consumers.stream_reader import StreamMessage
-from syncs import log as record_log
 from syncs import queries as sync_queries
 from syncs.log import LogEntry
 
@@ -56,9 +55,8 @@ def of_message(msg: StreamMessage, consumer: NatsConsumer) -> Shown:
 
 def of_entry(entry: LogEntry, sync_id: UUID, provider: str, consumer: NatsConsumer, at_ms: float) -> Shown:
     """A record of our own log, as its message would be: for who may not read the stream."""
-    public_id = record_log.public_id(sync_id, entry.collection_id, entry.upstream_id)
     envelope = message.Envelope(consumer.subject_prefix, sync_id, provider, consumer.pk, 0, consumer.stream_name)
-    made = message.render(entry, public_id, envelope)
+    made = message.Renderer(envelope)(entry)
     text = made.payload[:MOST_BYTES].decode("utf-8", "replace")
     return Shown(entry.seq, at_ms, made.subject, sync_id, entry.collection_id, entry.upstream_id, entry.operation, "",
                  entry.seq, text, len(made.payload))  # fmt: skip

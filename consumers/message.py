@@ -6,9 +6,9 @@
 The provider's record travels inside as the bytes it came in: the envelope is joined around it, never re-encoded.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -21,6 +21,8 @@ LONGEST_SUBJECT = 3_500  # bytes; a server refuses protocol lines over 4,096 by 
 TOMBSTONE_TTL_LEAST_H = 24
 
 SEQ, RUN, CONSUMER, OPERATION = "Sequin-Seq", "Sequin-Run", "Sequin-Consumer", "Sequin-Operation"
+_SEQ = SEQ.encode()
+_is_plain = re.compile(r"[A-Za-z0-9\-_:=@+~]+").fullmatch  # needs no encoding, neither as a token nor as JSON
 
 
 class Message(NamedTuple):
@@ -82,64 +84,61 @@ def subject_filter(prefix: str, sync_id: UUID | str | None = None, collection_id
     return ".".join([*parts, ">"])
 
 
-def moment(value: datetime | None) -> str | None:
-    """RFC 3339 in UTC with a Z; fractions only where there are any."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value is not None else None
+class Renderer:
+    """Makes messages of log entries (syncs.log.LogEntry); what those of one drain have in common is encoded once."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+        self._places: dict[str, tuple[str, str]] = {}  # by collection: the subject's and the body's constant parts
+        self._headers = {operation: headers(operation, envelope) for operation in ("create", "update", "delete")}
+
+    def __call__(self, entry: Any) -> Message:
+        """The message for one entry: headers without `Nats-Msg-Id`, for a repeated one refuses the batch (10201)."""
+        seq, upstream_id, data = entry.seq, entry.upstream_id, entry.data
+        subject, common = self._places.get(entry.collection_id) or self._place(entry.collection_id)
+        deleted = entry.deleted or self.envelope.tombstones
+        if _is_plain(upstream_id):
+            token, text = upstream_id, f'"{upstream_id}"'
+        else:
+            token, text = encode_token(upstream_id), _json(upstream_id)
+        if "\n" in data or "\r" in data:  # between JSON tokens only, for inside a string they would be escaped
+            data = data.replace("\r", " ").replace("\n", " ")
+        payload = (
+            f'{{"id":"{entry.public_id}",{common}{text},"data":{data},"deleted":{"true" if deleted else "false"},'
+            f'"seq":{seq},"upstream_created_at":{_quoted(entry.upstream_created_at)},'
+            f'"upstream_updated_at":{_quoted(entry.upstream_updated_at)},"inserted_at":{_quoted(entry.inserted_at)}}}'
+        ).encode("utf-8", "replace")
+        ours = b"%b: %d\r\n%b" % (_SEQ, seq, self._headers["delete" if deleted else entry.operation])
+        return Message(subject + token, ours, payload, seq, entry.record_id)
+
+    def _place(self, collection_id: str) -> tuple[str, str]:
+        envelope = self.envelope
+        subject = f"{envelope.prefix}.{envelope.sync_id}.{encode_token(collection_id)}."
+        common = (
+            f'"sync_id":"{envelope.sync_id}","collection_id":{_json(collection_id)},'
+            f'"provider":{_json(envelope.provider)},"upstream_id":'
+        )
+        return self._places.setdefault(collection_id, (subject, common))
 
 
-def render(entry: Any, public_id: UUID, envelope: Envelope) -> Message:
-    """The message for one log entry (syncs.log.LogEntry)."""
-    deleted = entry.deleted or envelope.tombstones
-    operation = "delete" if deleted else entry.operation
-    return Message(
-        subject_of(envelope.prefix, envelope.sync_id, entry.collection_id, entry.upstream_id),
-        headers(entry.seq, operation, envelope),
-        body(entry, public_id, envelope, deleted=deleted),
-        entry.seq,
-        entry.record_id,
-    )
-
-
-def headers(seq: int, operation: str, envelope: Envelope) -> bytes:
-    """Our own headers and the expected stream. No `Nats-Msg-Id`: a repeated one refuses the batch (10201)."""
+def headers(operation: str, envelope: Envelope) -> bytes:
+    """Our own headers behind `Sequin-Seq`, and the expected stream."""
     ttl = ""
     if operation == "delete" and envelope.tombstone_ttl_h:
         ttl = f"Nats-TTL: {max(envelope.tombstone_ttl_h, TOMBSTONE_TTL_LEAST_H)}h\r\n"
     return (
-        f"{SEQ}: {seq}\r\n{RUN}: {envelope.run}\r\n{CONSUMER}: {envelope.consumer_id}\r\n{OPERATION}: {operation}\r\n"
+        f"{RUN}: {envelope.run}\r\n{CONSUMER}: {envelope.consumer_id}\r\n{OPERATION}: {operation}\r\n"
         f"Nats-Expected-Stream: {envelope.stream}\r\n{ttl}"
     ).encode()
 
 
-def body(entry: Any, public_id: UUID, envelope: Envelope, *, deleted: bool) -> bytes:
-    """One line of compact JSON around the provider's own bytes."""
-    data = entry.data
-    if "\n" in data or "\r" in data:  # between JSON tokens only, for inside a string they would be escaped
-        data = data.replace("\r", " ").replace("\n", " ")
-    head = orjson.dumps(
-        {
-            "id": str(public_id),
-            "sync_id": str(envelope.sync_id),
-            "collection_id": entry.collection_id,
-            "provider": envelope.provider,
-            "upstream_id": _plain(entry.upstream_id),
-        }
-    )
-    tail = orjson.dumps(
-        {
-            "deleted": deleted,
-            "seq": entry.seq,
-            "upstream_created_at": moment(entry.upstream_created_at),
-            "upstream_updated_at": moment(entry.upstream_updated_at),
-            "inserted_at": moment(entry.inserted_at),
-        }
-    )
-    return b"".join((head[:-1], b',"data":', data.encode("utf-8", "replace"), b",", tail[1:]))
+def _json(text: str) -> str:
+    """As a JSON string, without lone surrogates, which JSON in UTF-8 cannot carry."""
+    return orjson.dumps(text.encode("utf-8", "replace").decode()).decode()
 
 
-def _plain(text: str) -> str:
-    """The text without lone surrogates, which JSON in UTF-8 cannot carry."""
-    return text.encode("utf-8", "replace").decode()
+def _quoted(moment: str | None) -> str:
+    return f'"{moment}"' if moment else "null"
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum
@@ -19,6 +18,10 @@ from sequin_console.common import changes as announcements
 from sequin_console.common import trace
 from syncs import log_sql
 from syncs.engine.changes import Change, news
+from syncs.log_reading import LogEntry as LogEntry
+from syncs.log_reading import LogReader as LogReader
+from syncs.log_reading import entries_after as entries_after
+from syncs.log_reading import public_id as public_id
 from syncs.models import Feed, Record, SeenBy, SyncCollection, SyncHead
 from syncs.providers.kit.records import RawRecord
 
@@ -31,22 +34,6 @@ still has to deliver or clean up returns False; the question is put again a mome
 
 SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns
 LAG_CAP = 10_000
-_NAMESPACE = uuid.UUID("6f3b1a52-2f5d-5c1e-9a57-0d7d2b1f4c11")
-
-
-class LogEntry(NamedTuple):
-    """One record at its place in the log. `data` is the provider's JSON on one line."""
-
-    seq: int
-    record_id: int
-    collection_id: str
-    upstream_id: str
-    data: str
-    deleted: bool
-    operation: str
-    upstream_created_at: datetime | None
-    upstream_updated_at: datetime | None
-    inserted_at: datetime
 
 
 @dataclass
@@ -61,11 +48,6 @@ class Tally:
     @property
     def changed(self) -> int:
         return self.created + self.updated + self.deleted
-
-
-def public_id(sync_id: uuid.UUID | str, collection_id: str, upstream_id: str) -> uuid.UUID:
-    """The record's id for the outside world: the same for ever, however often it is deleted and read again."""
-    return uuid.uuid5(_NAMESPACE, f"{sync_id}\n{collection_id}\n{upstream_id}")
 
 
 # --- Writing -------------------------------------------------------------------------------------------------------
@@ -198,34 +180,6 @@ def count_deleted(collection_pk: int, n: int) -> None:
 def head(sync_id: uuid.UUID) -> int:
     """The last sequence number of a sync's log; 0 when it is empty."""
     return SyncHead.objects.filter(sync_id=sync_id).values_list("head_seq", flat=True).first() or 0
-
-
-def entries_after(
-    sync_id: uuid.UUID, seq: int, *, limit: int, collection_ids: Sequence[str] | None = None
-) -> list[LogEntry]:
-    """The next entries of a sync's log in order, of all collections or of some."""
-    rows = _beyond(sync_id, seq, collection_ids).order_by("seq")
-    return [LogEntry(*row) for row in rows.values_list(*_ENTRY)[:limit]]
-
-
-def entry(record_id: int) -> LogEntry | None:
-    """One record at its present place in the log; None when it is gone."""
-    row = Record.objects.filter(pk=record_id).values_list(*_ENTRY).first()
-    return LogEntry(*row) if row else None
-
-
-_ENTRY = (
-    "seq",
-    "id",
-    "collection__collection_id",
-    "upstream_id",
-    "data",
-    "deleted",
-    "operation",
-    "upstream_created_at",
-    "upstream_updated_at",
-    "first_seen_at",
-)
 
 
 def _beyond(sync_id: uuid.UUID, seq: int, collection_ids: Sequence[str] | None) -> QuerySet[Record]:
