@@ -52,14 +52,14 @@ class _Client(Client):
 
     insists_on_tls = False
     inbox_id = 0
-    on_answer: Callable[[bytes, bytes, bytes | None], None]
+    on_answer: Callable[[bytes, bytes, bytes], None]
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if self.insists_on_tls and initial_connection:
             info["tls_required"] = True
         await super()._process_info(info, initial_connection)
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         if sid == self.inbox_id:
             self.on_answer(subject, data, headers)
         else:
@@ -198,11 +198,12 @@ class Link:
             raise _lost() from None
 
     async def _write(self, frames: list[bytes]) -> None:
-        if not self._client.is_connected:
+        transport = self._client._transport
+        if transport is None or not self._client.is_connected:
             raise _lost()
         if frames:
-            self._client._transport.write(b"".join(frames))
-            await self._client._transport.drain()
+            transport.write(b"".join(frames))
+            await transport.drain()
 
     async def flush(self) -> None:
         """Hand what was sent to the socket."""
@@ -243,7 +244,8 @@ class Link:
 
     # --- What comes back --------------------------------------------------------------------------------------------
 
-    def _on_answer(self, inbox: bytes, data: bytes, headers: bytes | None) -> None:
+    def _on_answer(self, inbox: bytes, data: bytes, headers: bytes) -> None:
+        """`headers` is None where there are none, though nats-py's annotation does not say so."""
         token = inbox[len(self._box) + 1 :]
         waiting = self._waiting.pop(int(token), None) if token.isdigit() else None
         if waiting is None:

@@ -88,6 +88,29 @@ def test_lost_connection_is_opened_anew(server: NatsServer) -> None:
     run(scenario())
 
 
+def test_who_waits_for_the_same_connection_shares_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty cursors of a consumer whose host is dead wait for its time-out once, not twenty times."""
+    tries = []
+
+    async def dead(*_args: Any, **_options: Any) -> None:
+        tries.append(1)
+        await asyncio.sleep(0.05)
+        raise CannotConnect("dead")
+
+    monkeypatch.setattr(jetstream, "open_link", dead)
+
+    async def scenario() -> None:
+        wish = NatsSettings(("192.0.2.1:4222",))
+        results = await asyncio.gather(*(jetstream.shared_link("7", wish) for _ in range(20)), return_exceptions=True)
+        assert [type(result) for result in results] == [CannotConnect] * 20
+        assert len(tries) == 1
+        with pytest.raises(CannotConnect):  # a later one tries anew
+            await jetstream.shared_link("7", wish)
+        assert len(tries) == 2
+
+    run(scenario())
+
+
 def test_waiting_requests_end_at_once_when_the_connection_does(server: NatsServer) -> None:
     async def scenario() -> None:
         await server.make_stream(no_ack=True)
