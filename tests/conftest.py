@@ -24,6 +24,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(elsewhere)]
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """Databases of a server that ends with the run need not be dropped one by one."""
+    return django_db_keepdb or backends.name() != backends.SQLITE
+
+
 class SilentAnnouncer(changes.Announcer):
     """Keeps what was announced, and has no thread that would write after the test is over."""
 

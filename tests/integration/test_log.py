@@ -191,7 +191,8 @@ def test_invariant_2_numbers_are_given_back_when_the_transaction_fails() -> None
 
 @contextmanager
 def every_read_is_news() -> Iterator[None]:
-    with mock.patch.object(rules, "digest", side_effect=lambda data, volatile=(): b"%d" % id(object())):
+    unlike = itertools.count()
+    with mock.patch.object(rules, "digest", side_effect=lambda data, volatile=(): b"%d" % next(unlike)):
         yield
 
 

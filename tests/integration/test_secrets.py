@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 WAIT_S = 120.0
 STREAMS: Mapping[str, dict[str, Any]] = {"fenced": {}}
 # All tokens the sandbox gives out begin like this, so tokens got by renewal are found, too.
+TELLING = 8  # base64 characters that do not come about by chance
 BEGINNINGS = {"refresh token": "5Aep861", "access token": "00D5e000000Sand!AQEA", "Stripe key": "rk_live_"}
 
 
@@ -43,11 +44,15 @@ def markers(world: World) -> dict[str, str]:
 
 
 def forms(text: str) -> Iterator[bytes]:
-    """A text as it is, and as it may be written by JSON, a URL or base64 (at each of its three offsets)."""
+    """A text as it is, and as it may be written by JSON, a URL or base64 (at each of its three offsets).
+
+    Of a short beginning, base64 leaves too few characters at some offsets: ciphertext has such four by chance.
+    """
     yield from {text.encode(), json.dumps(text)[1:-1].encode(), quote(text, safe="").encode()}
     for offset in range(3):
         coded = base64.b64encode(b" " * offset + text.encode())
-        yield coded[4 if offset else 0 : -4]
+        if len(form := coded[4 if offset else 0 : -4]) >= TELLING:
+            yield form
 
 
 def left_behind(world: World) -> dict[str, bytes]:
