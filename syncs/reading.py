@@ -100,7 +100,7 @@ class FeedRun:
         return time.monotonic() >= self.late_at
 
     async def run(self) -> None:
-        """Everything that is due on this feed, as far as the budget goes; then set when it is due again."""
+        """Everything that is due on this feed, as far as the budget goes; then set when it is due again, and let go."""
         _draw.set(self.draw)
         try:
             if not await self.orm(self.load):
@@ -159,21 +159,21 @@ class FeedRun:
     # --- In the task's own thread: the database ----------------------------------------------------------------------
 
     def load(self) -> bool:
-        """Read the feed and its collections; those whose trouble has lasted long enough are tried again.
+        """Read the feed's collections; those whose trouble has lasted long enough are tried again.
 
         False when the sync no longer runs, or its credential is paused (another process may have been told to slow
-        down since this run was queued). Raises LeaseLost when somebody else has taken the feed meanwhile.
+        down since this run was queued): the feed was read with both when its lease was taken, a moment ago.
         """
-        feed = Feed.objects.select_related("sync__credential__oauth_app").get(pk=self.feed.pk)
-        if feed.lease_no != self.feed.lease_no:
-            raise LeaseLost
-        self.feed = feed
+        feed, now = self.feed, timezone.now()
         if feed.sync.state != SyncState.ACTIVE or is_future(feed.sync.credential.not_before):
             return False
-        for row in feed.collections.filter(phase=Phase.ERROR, retry_at__lte=timezone.now()):
-            columns = {"phase": Phase.LIVE} if has_missed_nothing(feed, row) else _read_anew()
-            SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(**columns, retry_at=None)
-        for row in feed.collections.exclude(phase__in=[Phase.REMOVING, Phase.ERROR]):
+        for row in feed.collections.exclude(phase=Phase.REMOVING):
+            if row.phase == Phase.ERROR:
+                if row.retry_at is None or row.retry_at > now:
+                    continue
+                columns = {"phase": Phase.LIVE} if has_missed_nothing(feed, row) else _read_anew()
+                SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(**columns, retry_at=None)
+                row.refresh_from_db()
             self.rows[row.collection_id] = row
             self.specs[row.collection_id] = spec_of(row)
         return True
@@ -194,12 +194,12 @@ class FeedRun:
 
     def _store_changes(self, page: Page) -> None:
         def move(_tally: log.Tally) -> None:
-            columns: dict[str, Any] = {"cursor": page.cursor} if page.cursor is not None else {}
-            if page.done:
-                columns |= {"looked_at": timezone.now(), **NO_TROUBLE}
+            columns: dict[str, Any] = {"looked_at": timezone.now(), **NO_TROUBLE} if page.done else {}
+            if page.cursor is not None:
+                columns["cursor"] = page.cursor
             if columns:
                 self.feed.fenced_update(**columns)
-            if page.done:
+            if page.done and any(row.failures for row in self.rows.values()):
                 self.feed.collections.filter(phase=Phase.LIVE, retry_at=None, failures__gt=0).update(**NO_TROUBLE)
 
         self.store(page, SeenBy.FEED, move)
@@ -266,7 +266,7 @@ class FeedRun:
     def _finish(self) -> None:
         """Set when the feed is due again, from what is in the tables now."""
         now = timezone.now()
-        rows = self.feed.collections.exclude(phase=Phase.REMOVING)
+        rows = list(self.feed.collections.exclude(phase=Phase.REMOVING))
         works = [
             Work(
                 is_reading=row.phase in (Phase.WAITING, Phase.BACKFILLING) or is_sweeping(row),
@@ -278,8 +278,8 @@ class FeedRun:
         is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
         look_at = self._look_at() if is_followed and self.specs else None
         due_at = next_due(works, now=now, look_at=look_at, not_before=self.not_before)
-        self.feed.fenced_update(due_at=due_at, queued_until=None)
         self.account.save_quota()
+        self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
 
     # --- Trouble -----------------------------------------------------------------------------------------------------

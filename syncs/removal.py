@@ -10,6 +10,12 @@ from syncs.states import Phase, Removal, SyncState
 _CHUNK = 200
 
 
+def is_under_way() -> bool:
+    """Whether anything waits to be taken away."""
+    unpicked = SyncCollection.objects.filter(phase=Phase.REMOVING)
+    return unpicked.exists() or Sync.objects.filter(state=SyncState.REMOVING).exists()
+
+
 def carry_on(budget: int = 50) -> int:
     """Carry on every removal under way by at most `budget` steps in all; returns how many steps were done."""
     done = 0

@@ -22,6 +22,7 @@ logger = structlog.get_logger(__name__)
 
 QUEUE = "syncs"
 FEEDS_A_TASK = 20
+ALL_OF_A_FEED = ("sync__credential__oauth_app",)
 QUEUED_S = 30  # a queued feed is not queued again so soon, in case its task is lost
 
 
@@ -29,13 +30,19 @@ def read_feeds(feed_ids: list[int]) -> None:
     """Bring these feeds up to date, side by side, within the budget. Safe to call twice: leases let one worker in."""
     heartbeats.beat(QUEUE)
     late_at = time.monotonic() + settings.BUDGET_S
-    with leases.hold_many(Feed, feed_ids, seconds=settings.LEASE_S) as feeds:
+    with leases.hold_many(Feed, feed_ids, seconds=settings.LEASE_S, related=ALL_OF_A_FEED) as feeds:
         outcomes = _read(feeds, late_at)
     for pk, outcome in outcomes.items():
         if isinstance(outcome, Exception):
             logger.error("feed run failed", feed=pk, exc_info=outcome)
-    enqueue_due(Q(pk__in=[pk for pk, outcome in outcomes.items() if not isinstance(outcome, Exception)]))
+    if unfinished := [feed.pk for feed in feeds if feed.pk in outcomes and is_due(feed, outcomes[feed.pk])]:
+        enqueue_due(Q(pk__in=unfinished))
     heartbeats.beat(QUEUE)
+
+
+def is_due(feed: Feed, outcome: Any) -> bool:
+    """Whether a feed that was just read has more to do at once. One that failed waits for the scheduler."""
+    return not isinstance(outcome, Exception) and feed.due_at is not None and feed.due_at <= timezone.now()
 
 
 def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
@@ -56,6 +63,14 @@ def carry_on_removals() -> None:
     """Go on taking away what people removed."""
     heartbeats.beat(QUEUE)
     removal.carry_on()
+
+
+def enqueue_removals() -> int:
+    """Queue going on with removals if there are any; returns how many tasks."""
+    if not removal.is_under_way():
+        return 0
+    async_task("syncs.tasks.carry_on_removals", cluster=QUEUE)
+    return 1
 
 
 def enqueue_due(only: Q | None = None) -> int:

@@ -4,12 +4,12 @@ A lease saves wasted work; it does not by itself make writes safe. Safety comes 
 behalf of a unit goes through `fenced_update`, which fails once somebody else has taken the unit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -39,7 +39,9 @@ class Leased(models.Model):
         self.fenced_update(lease_no=self.lease_no)
 
     def release(self) -> None:
-        """Give the unit back early. Harmless when it was lost."""
+        """Give the unit back early. Harmless when it was lost, or given back before by a `fenced_update`."""
+        if self.lease_until is None:
+            return
         type(self)._base_manager.filter(pk=self.pk, lease_no=self.lease_no).update(lease_until=None)
 
 
@@ -63,10 +65,26 @@ def take(model: type[T], pk: Any, *, seconds: float) -> T | None:
     return model._base_manager.get(pk=pk) if won else None
 
 
+def take_many(model: type[T], pks: Sequence[Any], *, seconds: float, related: Sequence[str] = ()) -> list[T]:
+    """Take what is free among these rows, in their order, in three queries however many; `related` as select_related.
+
+    A row that somebody just writes to is passed over, not waited for: so two takers can never block each other.
+    """
+    rows, now = model._base_manager.filter(pk__in=pks), timezone.now()
+    with transaction.atomic():
+        free = rows.filter(is_free(now)).order_by().select_for_update(skip_locked=True)
+        won = list(free.values_list("pk", flat=True))
+        if not won:
+            return []
+        rows.filter(pk__in=won).update(lease_no=F("lease_no") + 1, lease_until=until(seconds))
+        taken = rows.select_related(*related).in_bulk(won) if related else rows.in_bulk(won)
+    return [taken[pk] for pk in dict.fromkeys(pks) if pk in taken]
+
+
 @contextmanager
-def hold_many(model: type[T], pks: Iterable[Any], *, seconds: float) -> Iterator[list[T]]:
+def hold_many(model: type[T], pks: Iterable[Any], *, seconds: float, related: Sequence[str] = ()) -> Iterator[list[T]]:
     """Take what is free among these rows, and release each afterwards, whatever happened."""
-    taken = [row for pk in pks if (row := take(model, pk, seconds=seconds)) is not None]
+    taken = take_many(model, list(pks), seconds=seconds, related=related)
     try:
         yield taken
     finally:

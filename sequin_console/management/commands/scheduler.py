@@ -19,7 +19,7 @@ from syncs import tasks as sync_tasks
 log = structlog.get_logger(__name__)
 
 TICK_S, BEAT_S, SWEEP_S = 1.0, 5.0, 3600.0
-LEASE_S = 15
+LEASE_S, RENEW_S = 15, 5
 
 
 class Command(BaseCommand):
@@ -32,21 +32,14 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         Duty.objects.get_or_create(name="scheduler")
-        chores = [
-            Chore("beat", BEAT_S, queue_beats),
-            Chore("removals", BEAT_S, lambda: async_task("syncs.tasks.carry_on_removals", cluster=sync_tasks.QUEUE)),
-            Chore("housekeeping", SWEEP_S, housekeeping.prune),
-            Chore("syncs", TICK_S, sync_tasks.enqueue_due),
-            Chore("consumers", TICK_S, consumer_tasks.enqueue_due),
-        ]
-        duty = None
+        own, duty = chores(), None
         while not stop.is_set():
             try:
                 duty = hold(duty)
                 if duty is not None:
                     heartbeats.beat("scheduler")
                     with trace.span("tick"):
-                        for chore in chores:
+                        for chore in own:
                             chore.run_if_due()
             except DatabaseError as error:  # the database is away: the only thing to do is to wait for it
                 log.warning("scheduler waits for the database", error=type(error).__name__)
@@ -57,9 +50,22 @@ class Command(BaseCommand):
             duty.release()
 
 
+def chores() -> list["Chore"]:
+    """What the scheduler does, and how often."""
+    return [
+        Chore("beat", BEAT_S, queue_beats),
+        Chore("removals", BEAT_S, sync_tasks.enqueue_removals),
+        Chore("housekeeping", SWEEP_S, housekeeping.prune),
+        Chore("syncs", TICK_S, sync_tasks.enqueue_due),
+        Chore("consumers", TICK_S, consumer_tasks.enqueue_due),
+    ]
+
+
 def hold(duty: Duty | None) -> Duty | None:
     """Keep the scheduler's lease, or take it if it is free; None while another process has it."""
     if duty is not None:
+        if duty.lease_until is not None and duty.lease_until > leases.until(LEASE_S - RENEW_S):
+            return duty
         try:
             duty.fenced_update(lease_until=leases.until(LEASE_S))
             return duty
