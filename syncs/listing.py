@@ -9,7 +9,7 @@ import orjson
 from django.db.models import Prefetch, Q, QuerySet
 
 from sequin_console.common import rest
-from syncs import log, queries
+from syncs import log, public_ids, queries
 from syncs.models import Credential, OAuthApp, Record, Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas import CredentialQuery, OAuthAppQuery, RecordQuery, SyncQuery
@@ -132,14 +132,10 @@ def record(actor: Any, sync_id: UUID, collection_id: str, upstream_id: str) -> R
 
 
 def record_by_id(actor: Any, public_id: UUID) -> RecordRow | None:
-    """One record by its public id, which is a hash that no index knows: ids are read and hashed until one fits.
-
-    A few seconds for a million records; `record` is the quick way.
-    """
-    collections = SyncCollection.objects.filter(sync__in=_sync_pks(actor, None)).order_by()
-    for pk, sync_id, collection_id in collections.values_list("pk", "sync_id", "collection_id"):
-        upstream_ids = Record.objects.filter(collection=pk).order_by().values_list("upstream_id", flat=True)
-        for upstream_id in upstream_ids.iterator(10_000):
-            if log.public_id(sync_id, collection_id, upstream_id) == public_id:
-                return record(actor, sync_id, collection_id, upstream_id)
+    """One record by its public id: two looks into indexes, and one through what was appended in the last seconds."""
+    for pk in public_ids.candidates(public_id):
+        row = Record.objects.filter(pk=pk, sync__in=_sync_pks(actor, None)).values_list(*_ROW).first()
+        found = RecordRow(*row) if row else None
+        if found and log.public_id(found.sync_id, found.collection_id, found.upstream_id) == public_id:
+            return found
     return None

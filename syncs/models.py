@@ -143,6 +143,7 @@ class SyncHead(models.Model):
 
     sync = models.OneToOneField(Sync, primary_key=True, on_delete=models.CASCADE, related_name="head")
     head_seq = models.BigIntegerField(default=0)
+    keyed_seq = models.BigIntegerField(default=0, help_text="Records up to here are found by their public id's key.")
 
     def __str__(self) -> str:
         return f"{self.sync_id} at {self.head_seq}"
@@ -260,6 +261,17 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return self.upstream_id
+
+
+class RecordKey(models.Model):
+    """Where the record with a public id is. Written by syncs/public_ids.py, which tells why it is a table by itself."""
+
+    # An "auto" field that is never left to itself: with it, SQLite sorts the table itself by key and needs no index.
+    key = models.BigAutoField(primary_key=True, help_text="The first 8 bytes of the public id, as a signed number.")
+    record_pk = models.BigIntegerField(help_text="No foreign key: it may be gone, so whoever looks compares the id.")
+
+    def __str__(self) -> str:
+        return f"{self.key:x}"
 
 
 class RecordChange(models.Model):

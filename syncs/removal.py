@@ -3,11 +3,12 @@
 from django.db import connection, transaction
 
 from sequin_console.common import changes as pages
-from syncs import log, log_sql
+from syncs import log, log_sql, public_ids
 from syncs.models import Feed, Record, RecordChange, SeenBy, Sync, SyncCollection
 from syncs.states import Phase, Removal, SyncState
 
 _CHUNK = 200
+_FORGOTTEN = 1000  # rows a transaction
 
 
 def is_under_way() -> bool:
@@ -58,9 +59,12 @@ def bury(sync: Sync, records) -> int:
 def _forget(sync: Sync, row: SyncCollection | None) -> None:
     """Delete the rows, history first, in small transactions so that nobody waits long."""
     owned = {"collection": row} if row else {"sync": sync}
-    while pks := list(Record.objects.filter(**owned).values_list("pk", flat=True)[:1000]):
+    columns = ("pk", "collection__collection_id", "upstream_id")
+    while rows := list(Record.objects.filter(**owned).order_by("pk").values_list(*columns)[:_FORGOTTEN]):
+        pks = [pk for pk, _, _ in rows]
         with transaction.atomic():
-            RecordChange.objects.filter(record__in=pks).delete()
+            RecordChange.objects.filter(record__in=pks)._raw_delete(connection.alias)
+            public_ids.forget(sync.pk, [(collection_id, upstream_id) for _, collection_id, upstream_id in rows])
             Record.objects.filter(pk__in=pks)._raw_delete(connection.alias)
     with transaction.atomic():
         if row:

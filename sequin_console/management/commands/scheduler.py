@@ -14,12 +14,14 @@ from consumers import tasks as consumer_tasks
 from sequin_console import housekeeping
 from sequin_console.common import heartbeats, leases, trace
 from sequin_console.common.models import Duty
+from syncs import public_ids
 from syncs import tasks as sync_tasks
 
 log = structlog.get_logger(__name__)
 
 TICK_S, BEAT_S, SWEEP_S = 1.0, 5.0, 3600.0
 LEASE_S, RENEW_S = 15, 5
+BITE_S = 0.3  # of the time between two ticks at most
 
 
 class Command(BaseCommand):
@@ -55,6 +57,7 @@ def chores() -> list["Chore"]:
     return [
         Chore("beat", BEAT_S, queue_beats),
         Chore("removals", BEAT_S, sync_tasks.enqueue_removals),
+        Chore("public ids", BEAT_S, lambda: public_ids.follow(BITE_S)),
         Chore("housekeeping", SWEEP_S, housekeeping.prune),
         Chore("syncs", TICK_S, sync_tasks.enqueue_due),
         Chore("consumers", TICK_S, consumer_tasks.enqueue_due),
