@@ -35,7 +35,7 @@ from tests.running_up import clean_environment
 
 WORKERS = 2  # a queue, as the settings have it
 WITHIN_S = 180.0
-PREFIX = "sequin-records"
+PREFIX, STREAM = "sequin-records", "SEQUIN-RECORDS"
 _templates: dict[str, bytes] = {}
 
 
@@ -271,7 +271,7 @@ def first_time(product: Product, records: int) -> dict[str, Any]:
     sync = product.hands.do("create_sync", name="bench", credential=credential)
     eventually(lambda: product.cursor()[:2] == (records, records), WITHIN_S, "not all was delivered")
     cpu, stats = meter.read(), product.upstream.control("stats")
-    state = product.jetstream.state(consumer["stream"])
+    state = product.jetstream.state(STREAM)
     assert state["messages"] == records, f"the stream holds {state['messages']} messages, not {records}"
     done_at = max(last_stored_at(state), product.cursor()[2])
     sent = servers.nats_traffic(product.nats)
@@ -279,7 +279,6 @@ def first_time(product: Product, records: int) -> dict[str, Any]:
     return {
         "records": records,
         "sync": sync["id"],
-        "stream": consumer["stream"],
         "from_call_s": done_at - sync["asked_at"],
         "from_first_request_s": done_at - stats["first_at"],
         "reading_s": stats["last_at"] - stats["first_at"],
@@ -301,7 +300,7 @@ def again(product: Product, first: dict[str, Any], permille: int) -> dict[str, A
     eventually(lambda: is_quiet(product), WITHIN_S, "the sync does not come to rest")
     changed = product.upstream.control("bump", permille=permille)["changed"] if permille else 0
     head = product.cursor()[0]
-    last_seq = product.jetstream.state(first["stream"])["last_seq"]
+    last_seq = product.jetstream.state(STREAM)["last_seq"]
     product.upstream.control("reset")
     meter = product.meter()
     asked_at = product.hands.do("resync", sync=first["sync"])
@@ -311,7 +310,7 @@ def again(product: Product, first: dict[str, Any], permille: int) -> dict[str, A
 
     eventually(is_done, WITHIN_S, "not all was read again")
     cpu, stats = meter.read(), product.upstream.control("stats")
-    state = product.jetstream.state(first["stream"])
+    state = product.jetstream.state(STREAM)
     assert state["messages"] == first["records"], state
     assert state["last_seq"] == last_seq + changed, f"{state['last_seq'] - last_seq} messages for {changed} changes"
     done_at = max(product.read_again_at(), product.cursor()[2] if changed else 0.0)
@@ -375,7 +374,7 @@ def main() -> None:
                 if options.again:
                     print(told("unchanged", again(product, first, 0)), flush=True)
                     print(told("5 % changed", again(product, first, 50)), flush=True)
-            jetstream.drop(first["stream"])
+            jetstream.drop(STREAM)
 
 
 if __name__ == "__main__":
