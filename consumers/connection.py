@@ -9,6 +9,22 @@ from dataclasses import dataclass, field
 
 DEFAULT_PORT = 4222
 INBOXES = ("_INBOX_sequin", "_INBOX")  # tried in this order where none is set
+_NO_ROOM = "The NATS server or account has no storage left: make room, or raise its limits. Nothing is lost."
+_NO_LEADER = "The cluster is choosing a leader, or has lost too many servers. We try again by ourselves."
+REMEDIES = {  # by NATS's err_code: https://github.com/nats-io/nats-server/blob/main/server/errors.json
+    10002: _NO_ROOM,
+    10023: _NO_ROOM,
+    10028: _NO_ROOM,
+    10047: _NO_ROOM,
+    10008: _NO_LEADER,
+    10009: _NO_LEADER,
+    10118: _NO_LEADER,
+    10054: "Raise the stream's max_msg_size. Larger records are set aside, and sent by themselves when they fit.",
+    10060: "Two streams seem to take these subjects, or the stream was renamed. Run the checks.",
+    10077: "The stream is full: raise its max_bytes or max_msgs, or let it discard old messages. Nothing is lost.",
+    10109: "A sealed stream cannot be opened again: delete it and create it again, or create another one.",
+    10174: "Atomic batches were switched off on this stream. We go on without them.",
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,7 @@ class Refused(LinkError):
     check = "publish"
 
     def __init__(self, code: int, description: str, next_step: str = "") -> None:
-        super().__init__(f"NATS said: {description} ({code}).", next_step)
+        super().__init__(f"NATS said: {description} ({code}).", next_step or REMEDIES.get(code, ""))
         self.code, self.description = code, description
 
 

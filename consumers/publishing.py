@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import orjson
 
-from consumers.connection import BadAck, LinkError, NoAnswer, Refused
+from consumers.connection import REMEDIES, BadAck, LinkError, NoAnswer, Refused
 from consumers.jetstream import Answer, Link, frame
 from consumers.message import Message
 
@@ -72,7 +72,8 @@ def refusal(error: dict[str, Any]) -> Refused:
     found = _LAST.search(description)
     if code == WRONG_LAST and found:
         return WrongLast(int(found.group(1)))
-    return Refused(code, description, "Run the checks: the stream's settings may have changed.")
+    unknown = "" if code in REMEDIES else "Run the checks: the stream's settings may have changed."
+    return Refused(code, description, unknown)
 
 
 # --- Fenced --------------------------------------------------------------------------------------------------------
