@@ -76,6 +76,7 @@ class Link:
         self.denied_inboxes: list[str] = []
         self.denied_publishes: list[str] = []
         self.errors: list[str] = []
+        self.is_doubted = False  # something was not answered: it may be half open, or our rights to hear have gone
         self._client = _Client()
         self._client.insists_on_tls = settings.tls
         self._client.on_answer = self._on_answer
@@ -87,7 +88,7 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        return self._client.is_connected
+        return self._client.is_connected and not self.is_doubted
 
     @property
     def info(self) -> dict[str, Any]:
@@ -114,11 +115,20 @@ class Link:
         return subject, await self._client.subscribe(subject, cb=on_message)
 
     async def close(self) -> None:
-        """Close without waiting long: after a failed TLS handshake nats-py would wait for ever."""
+        """Close without waiting long: after a failed TLS handshake nats-py would wait for ever.
+
+        What is still in a buffer does not leave any more, though the server may be about to read again.
+        """
+        client = self._client
+        client._pending, client._pending_data_size = [], 0
         try:
-            await asyncio.wait_for(self._client.close(), CLOSE_S)
+            await asyncio.wait_for(client.close(), CLOSE_S)
         except TimeoutError:
             await self._on_closed()
+        finally:
+            writer = getattr(client._transport, "_io_writer", None)
+            if writer is not None:
+                writer.transport.abort()
 
     async def _opened(self, host: str, port: int, *, handshake_first: bool) -> None:
         settings = self.settings
@@ -240,6 +250,7 @@ class Link:
                 "Check that NATS runs. Nothing is lost: we try again.",
             ) from None
         finally:
+            self.is_doubted |= answered.cancelled()
             self.forget(reply)
 
     # --- What comes back --------------------------------------------------------------------------------------------

@@ -137,6 +137,7 @@ async def publish_window(link: Link, messages: Sequence[tuple[Message, int]], *,
     except TimeoutError:
         raise NoAnswer(f"NATS did not confirm {left} messages.", "Check that NATS runs. They are sent again.") from None
     finally:
+        link.is_doubted |= done.cancelled()
         for reply in replies:
             link.forget(reply)
     failed = next((answer for answer in answers if isinstance(answer, LinkError)), None)
