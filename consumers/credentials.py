@@ -99,6 +99,15 @@ def read_jwt(jwt: str) -> JwtFacts:
     )
 
 
+def has_expired(jwt: str, now: datetime) -> bool:
+    """Whether this is a user JWT whose time is over; servers tell a client that comes back only that it is refused."""
+    try:
+        expires_at = read_jwt(jwt).expires_at
+    except BadCredentials:
+        return False
+    return bool(expires_at) and datetime.fromisoformat(expires_at) <= now
+
+
 def check_pair(jwt: str, seed: str, *, now: datetime) -> JwtFacts:
     """The facts of a JWT and seed that belong together. Raises BadCredentials naming the wrong part."""
     facts = read_jwt(jwt)

@@ -5,8 +5,10 @@ import json
 import re
 import socket
 import ssl
+from datetime import UTC, datetime
 from typing import Any
 
+from consumers import credentials
 from consumers.connection import (
     CannotConnect,
     CannotResolve,
@@ -70,7 +72,7 @@ def explain(
     if isinstance(error, ssl.SSLError) or "SSL" in text or "certificate" in text.lower():
         return _tls_explained(text, host)
     if re.search(r"auth|expired|revoked|nkey|user", text, re.IGNORECASE):
-        expired = re.search(r"expired", text, re.IGNORECASE)
+        expired = re.search(r"expired", text, re.IGNORECASE) or credentials.has_expired(settings.jwt, datetime.now(UTC))
         return SignInRefused(
             "NATS says that these credentials have expired." if expired else "NATS refused these credentials.",
             "Enter credentials that this server knows; a JWT's account must be known to it, too.",
