@@ -18,11 +18,12 @@ MOST_COUNTED = 200_000  # subjects are listed to be counted; beyond this the cou
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A sync whose records the stream does not all hold."""
+    """A sync whose records the stream does not all hold. `limits`: what lets the stream drop records by itself."""
 
     sync_name: str
     on_stream: int
     live: int
+    limits: str = ""
 
 
 def is_due(cursor: ConsumerCursor) -> bool:
@@ -51,7 +52,8 @@ async def look(consumer: NatsConsumer, orm: Orm) -> list[Shortfall]:
         place = subject_filter(consumer.subject_prefix, cursor.sync_id)
         on_stream = await streams.subject_count(link, cursor.stream_name, place)
         if on_stream < live and await orm(lambda c=cursor, n=live: is_due(c) and live_records(c) >= n):
-            found.append(Shortfall(cursor.sync.name, on_stream, live))
+            limits = (await streams.info(link, cursor.stream_name)).limits
+            found.append(Shortfall(cursor.sync.name, on_stream, live, limits))
     return found
 
 
@@ -59,8 +61,10 @@ def tell(consumer: NatsConsumer, shortfalls: list[Shortfall]) -> None:
     """Say so on the consumer's page, where *Replay from the beginning* is one click away."""
     if shortfalls:
         worst = max(shortfalls, key=lambda each: each.live - each.on_stream)
-        jobs.warn(
-            consumer,
-            f"The stream holds {worst.on_stream:,} of the {worst.live:,} records of {worst.sync_name}. "
-            "Somebody removed messages. Press Replay from the beginning to send everything again.",
+        why = (
+            f"It drops the oldest by itself ({worst.limits}): raise that limit, then press Replay from the beginning."
+            if worst.limits
+            else "Somebody removed messages. Press Replay from the beginning to send everything again."
         )
+        holds = f"The stream holds {worst.on_stream:,} of the {worst.live:,} records of {worst.sync_name}."
+        jobs.warn(consumer, f"{holds} {why}")

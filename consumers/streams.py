@@ -70,6 +70,13 @@ class Stream:
         return int(self.config.get("num_replicas") or 1)
 
     @property
+    def limits(self) -> str:
+        """What makes it drop old messages by itself, such as `max_bytes 1,000`; empty when nothing does."""
+        names = ["max_age"] if self.config.get("discard") == "new" else ["max_bytes", "max_msgs", "max_age"]
+        named = {name: int(self.config.get(name) or 0) for name in names}
+        return ", ".join(f"{name} {value:,}" for name, value in named.items() if value > 0)
+
+    @property
     def max_message_bytes(self) -> int:
         """0: no limit of the stream's own."""
         return max(int(self.config.get("max_msg_size") or 0), 0)
