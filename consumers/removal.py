@@ -5,6 +5,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from consumers import jetstream, streams
 from consumers.connection import LinkError
@@ -99,9 +100,9 @@ def begin(consumer: NatsConsumer, messages: str) -> None:
 def restart(cursor: ConsumerCursor, *, from_seq: int | None = None) -> None:
     """Begin a new run; whoever drains this cursor right now has lost it by that."""
     ConsumerCursor.objects.filter(pk=cursor.pk).update(
-        run=cursor.run + 1,
+        run=F("run") + 1,
         acked_seq=cursor.start_seq if from_seq is None else from_seq,
-        lease_no=cursor.lease_no + 1,
+        lease_no=F("lease_no") + 1,
         lease_until=None,
         queued_until=None,
         due_at=None,

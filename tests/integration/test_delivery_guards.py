@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from consumers import basic, delivery, fenced, jetstream, publishing, services, streams
+from consumers import basic, delivery, fenced, jetstream, publishing, removal, services, streams
 from consumers import job as jobs
 from consumers.connection import BadAck, LinkLost, NoAnswer, Refused
 from consumers.delivery import Outcome
@@ -218,6 +218,17 @@ def test_invariant_7_two_workers_on_the_same_cursor(is_fenced: bool) -> None:
         drain_until_quiet(consumer)
         assert value_of(server) == 1_011
         assert all(json.loads(m.data)["data"]["n"] in (11, 1_011) for m in run(server.messages()))
+
+
+def test_a_new_run_takes_the_cursor_even_from_who_took_it_a_moment_ago() -> None:
+    """A restart decided on a row read before a worker took its lease: it must not carry on into the new run."""
+    with stage() as (_, _log, consumer):
+        as_read = cursor_of(consumer)
+        worker = take(consumer)
+        removal.restart(as_read)
+        with pytest.raises(leases.LeaseLost):
+            worker.fenced_update(acked_seq=1)
+        assert (cursor_of(consumer).acked_seq, cursor_of(consumer).run) == (0, 2)
 
 
 # --- Invariant 6: delivered means the stream said so ---------------------------------------------------------------
