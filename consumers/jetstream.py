@@ -203,6 +203,7 @@ class Link:
                         waiting, size = [], 0
                 await self._write(waiting)
         except TimeoutError:
+            self.is_doubted = True
             raise NoAnswer("NATS stopped reading.", "Check that NATS runs. Nothing is lost: we try again.") from None
         except (OSError, RuntimeError):
             raise _lost() from None

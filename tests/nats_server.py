@@ -3,6 +3,10 @@
     with nats_server() as server:                       # plain, JetStream on
         server.url, server.host, server.port
         server.kill(); server.start()                   # SIGKILL, and again on the same port and store
+        server.pause(); server.resume()             # SIGSTOP, SIGCONT: it lives and says nothing
+        server.config["max_payload"] = 9; server.reload()   # or stop and start
+
+    with nats_server(binary=OLD_BINARY) as server: …    # Debian's older one, which knows no atomic batches
 
     with nats_server(user="ada", password="pw") as server: …
     with nats_server(token="t0k3n") as server: …
@@ -51,6 +55,7 @@ from tests.children import free_port, tie_to_us
 # The one that came with our packages: a machine may have an older one of its own on the path.
 _OURS = shutil.which("nats-server", path=str(Path(sys.executable).parent))
 BINARY = _OURS or shutil.which("nats-server") or "nats-server"
+OLD_BINARY = "/usr/sbin/nats-server"  # Debian's package: 2.9
 READY_S = 10.0
 
 
@@ -85,6 +90,7 @@ class NatsServer:
     tls: "Tls | None" = None
     admin: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    binary: str = BINARY
 
     host = "127.0.0.1"
 
@@ -98,10 +104,10 @@ class NatsServer:
 
     def start(self) -> None:
         """Start (again) on the same port and store; returns when it takes connections."""
-        path = self.folder / "server.json"
-        path.write_text(json.dumps(self.config))
+        path = self.write_config()
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen([BINARY, "-c", str(path)], stdout=log, stderr=log, preexec_fn=tie_to_us())
+            argv = [self.binary, "-c", str(path)]
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=tie_to_us())
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -111,6 +117,31 @@ class NatsServer:
                     return
             time.sleep(0.03)
         raise RuntimeError(f"nats-server did not start: {self.log[-2000:]}")
+
+    def write_config(self) -> Path:
+        path = self.folder / "server.json"
+        path.write_text(json.dumps(self.config))
+        return path
+
+    def reload(self) -> None:
+        """Take over a changed `config` without a restart; returns when the server says so."""
+        assert self.process is not None
+        self.write_config()
+        before = self.log.count("Reloaded server configuration")
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + READY_S
+        while self.log.count("Reloaded server configuration") == before:
+            assert time.monotonic() < deadline, self.log[-2000:]
+            time.sleep(0.02)
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing is answered."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, as in a crash."""
@@ -122,6 +153,7 @@ class NatsServer:
     def _end(self, how: int) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(how)
+            self.process.send_signal(signal.SIGCONT)  # it may be paused
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
@@ -207,6 +239,7 @@ def nats_server(
     tls: "Tls | None" = None,
     verify_clients: bool = False,
     jetstream: bool = True,
+    binary: str = BINARY,
     **config: Any,
 ) -> Iterator[NatsServer]:
     """A server for as long as the block lasts. `config`: anything nats-server knows (max_payload=…)."""
@@ -215,7 +248,7 @@ def nats_server(
     body: dict[str, Any] = {"host": "127.0.0.1", "port": port, "server_name": f"test-{port}", **config}
     if jetstream:
         body["jetstream"] = {"store_dir": str(folder / "store")}
-    server = NatsServer(folder, body, port, tls)
+    server = NatsServer(folder, body, port, tls, binary=binary)
     if user:
         body["authorization"] = {"user": user, "password": password}
         server.admin = {"user": user, "password": password}
