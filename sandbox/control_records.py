@@ -71,8 +71,11 @@ async def _create_many(
 
 @plain
 async def list_records(request: Request) -> Any:
-    """Id, version and delete mark of every record, changes not yet visible included."""
+    """Id, version and delete mark of every record, changes not yet visible included; `?bodies=1`: the records."""
     collections, provider, name = collections_of(request)
+    if _flag(request, "bodies"):
+        bodies = join_object(collections.bodies(provider, name))
+        return Response(join_object({"records": bodies}), media_type="application/json")
     return {"records": collections.current(provider, name)}
 
 

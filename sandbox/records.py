@@ -88,6 +88,12 @@ class Collections:
         return {record: {"version": version, "deleted": deleted > 0} for record, version, deleted in rows
                 if deleted != GONE}  # fmt: skip
 
+    def bodies(self, provider: str, name: str) -> dict[str, bytes]:
+        """Id -> the newest version of each record as JSON text, byte-true; deleted ones too, unless gone for good."""
+        shelf = self.shelf(provider, name)
+        rows = self.sandbox.store.read("SELECT id, body FROM records WHERE shelf = ? AND deleted <> ?", (shelf, GONE))
+        return {record: body.encode() for record, body in rows}
+
     def versions(self, provider: str, name: str) -> list[dict[str, Any]]:
         """Every version ever made, oldest first."""
         rows = self.sandbox.store.read(

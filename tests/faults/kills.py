@@ -112,9 +112,11 @@ class Killer:
 
         wait_until(is_over, within_s, "a worker still waits for a dead server")
 
-    def note(self, kind: str, was_in_flight: bool) -> None:
+    def note(self, kind: str, was_in_flight: bool | None) -> None:
+        """None: that cannot be said of this kind."""
         self.sent[kind] += 1
-        self.counted[kind] += was_in_flight
+        if was_in_flight is not None:
+            self.counted[kind] += was_in_flight
 
     def summary(self) -> str:
         """`sync worker 3 of 4, nats-server 2 of 2`: counted of all that were sent."""

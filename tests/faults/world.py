@@ -1,26 +1,33 @@
 """A console made of real processes, in a folder of its own: `with running_world(tmp_path) as world: …`
 
-sandbox and nats-server (operator mode, TLS) are started as every test starts them. The clusters and the scheduler run
-under the supervisor's own crew and watch (sequin_console/up): a dead one is started again and a hung one replaced as
-`up` does it. Nothing here reads the console's tables by its own code: `query` is plain SQL.
+sandbox, nats-server (operator mode, TLS) and database start as every test starts them. Clusters, scheduler and web
+run under the supervisor's own crew and watch (sequin_console/up): a dead one is started again and a hung one replaced
+as `up` does it, only sooner. Nothing here reads the console's tables by its own code: `query` is plain SQL.
 """
 
 import contextlib
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from sandbox import process as sandbox_process
 from sandbox.process import RunningSandbox
+from sequin_console.up import plan
+from sequin_console.up.arguments import LOOPBACK
 from sequin_console.up.crew import Crew
-from sequin_console.up.process import Spec
+from sequin_console.up.process import Child, Spec
 from sequin_console.up.watch import CLUSTERS, SCHEDULER, Watch
+from tests.children import free_port
+from tests.faults.ground import DATABASE_ERRORS, Ground, Row, ground
+from tests.faults.listener import REPUBLISH
 from tests.faults.traces import Trace
 from tests.nats_server import JwtServer, NatsServer, jwt_server, make_tls, run
 from tests.running_up import ROOT, clean_environment
@@ -32,42 +39,55 @@ OBJECTS = {
     "salesforce:lead": "Lead",
     "salesforce:opportunity": "Opportunity",
 }
+SECOND_NODE = tuple(f"{name}, second node" for name in CLUSTERS)
 PROGRAMS = {
-    **{name: Spec(name, ("manage.py", "qcluster"), {"Q_CLUSTER_NAME": name}) for name in CLUSTERS},
-    SCHEDULER: Spec(SCHEDULER, ("manage.py", "scheduler")),
+    **{spec.name: spec for spec in plan.workers()},
+    **{f"{spec.name}, second node": spec for spec in plan.workers() if spec.name in CLUSTERS},
 }
 # How each consumer delivers, and what its stream keeps. A stream that keeps every message shows the order of all that
-# was ever stored; a source or republish of one that does not would miss what is overwritten meanwhile.
+# was ever stored; what the other stores is heard by a Listener.
 STREAMS: dict[str, dict[str, Any]] = {
     "fenced": {"max_msgs_per_subject": -1},
     "basic": {"max_msgs_per_subject": -1, "allow_atomic": False},
-    "latest": {},
+    "latest": REPUBLISH,
 }
 READ_BEATS_S = 1.0
-STOP = (((SCHEDULER,), 2.0), (CLUSTERS, 4.0))
-Row = tuple[Any, ...]
+STOP = ((("web", SCHEDULER), 2.0), ((*CLUSTERS, *SECOND_NODE), 4.0))
+
+
+class QuickCrew(Crew):
+    """One that does not wait longer and longer for what a test kills again and again."""
+
+    def _after_death(self, child: Child, code: int, now_s: float) -> None:
+        child.failures = 0
+        super()._after_death(child, code, now_s)
 
 
 class World:
     """One console. `tick` must be called often: every wait of this package does."""
 
-    def __init__(self, folder: Path, sandbox: RunningSandbox, nats: NatsServer, environ: Mapping[str, str]) -> None:
-        self.folder, self.sandbox, self.nats = folder, sandbox, nats
+    def __init__(
+        self, folder: Path, sandbox: RunningSandbox, nats: NatsServer, on: Ground, environ: Mapping[str, str]
+    ) -> None:
+        self.folder, self.sandbox, self.nats, self.on = folder, sandbox, nats, on
         self.data_dir = folder / "data"
         self.trace = Trace(folder / "trace.jsonl")
         self.said: list[str] = []
+        self.streams: Mapping[str, dict[str, Any]] = {}
         self.asked: dict[str, Any] = {}  # what the workspace was made of, secrets and all
         self.ids: dict[str, Any] = {}
         self.environ = dict(environ)
-        self._crew = Crew(folder / "logs", self.said.append)
+        self.url = f"http://{LOOPBACK}:{environ['SEQUIN_PORT']}"
+        self._crew = QuickCrew(folder / "logs", self.said.append)
         self._watch, self._beats_at = Watch(), 0.0
 
     # --- Processes ---------------------------------------------------------------------------------------------------
 
     def start(self, *names: str) -> None:
-        """Start clusters (`syncs`, `consumers`) or the `scheduler`."""
+        """Start clusters (`syncs`, `consumers`, those of SECOND_NODE), the `scheduler` or the `web` process."""
+        web = plan.web(SimpleNamespace(host=LOOPBACK, ports={"web": urlsplit(self.url).port}))  # type: ignore[arg-type]
         for name in names:
-            spec = PROGRAMS[name]
+            spec = {**PROGRAMS, web.name: web}[name]
             self._crew.start(Spec(name, spec.argv, {**self.environ, **spec.env}))
 
     def pid(self, name: str) -> int | None:
@@ -83,7 +103,8 @@ class World:
         self._crew.tick(now_s)
         if now_s >= self._beats_at:
             self._beats_at = now_s + READ_BEATS_S
-            self._watch.see(dict(self.query("SELECT name, at FROM common_heartbeat")), now_s)
+            with contextlib.suppress(*DATABASE_ERRORS):
+                self._watch.see(dict(self.query("SELECT name, at FROM common_heartbeat")), now_s)
             for name, why in self._watch.hung(self._crew.started_s(), now_s).items():
                 self._crew.replace(name, why)
 
@@ -103,13 +124,12 @@ class World:
     # --- What is in the tables -------------------------------------------------------------------------------------
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
-        """Rows of the console's own database, read past its code."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.data_dir}/console.sqlite3?mode=ro", uri=True)) as db:
-            return db.execute(sql, params).fetchall()
+        """Rows of the console's own database, read past its code. Raises one of DATABASE_ERRORS when it is away."""
+        return self.on.query(sql, params)
 
     def heads(self) -> dict[str, int]:
         """The end of each sync's log."""
-        return {_uuid(pk): head for pk, head in self.query("SELECT sync_id, head_seq FROM syncs_synchead")}
+        return {as_uuid(pk): head for pk, head in self.query("SELECT sync_id, head_seq FROM syncs_synchead")}
 
     def is_read(self) -> bool:
         """Every collection's history has been read once."""
@@ -141,6 +161,7 @@ class World:
 def running_world(
     folder: Path,
     *,
+    backend: str = "sqlite",
     records: int = 0,
     page_size: int = 0,
     streams: Mapping[str, dict[str, Any]] = STREAMS,
@@ -149,32 +170,35 @@ def running_world(
 ) -> Iterator[World]:
     """Sandbox, nats-server and a workspace of two syncs and a consumer for each of `streams`; nothing runs yet.
 
+    backend       one of ground.BACKENDS
     records       believable ones in each of four collections
     page_size     rows a page of upstream's answers; 0 for its own
     stripe_mode   `test` or `live`: one more sync, of Stripe's customers, by a restricted key of that mode
     more_environ  for the console's processes, over what is set here
     """
-    settings = {"page_size_cap": page_size}
+    data_dir = folder / "data"
+    environ = {
+        **clean_environment(data_dir),
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+        "SEQUIN_TRACE_FILE": str(folder / "trace.jsonl"),
+        "SEQUIN_TRACE_BEGINNINGS": "1",
+        "SEQUIN_WORKERS": "2",
+        "SEQUIN_LOG_JSON": "1",
+        "SEQUIN_PORT": str(free_port()),
+        **more_environ,
+    }
+    data_dir.mkdir(parents=True)
     with (
-        sandbox_process.running(folder / "sandbox", settings=settings) as sandbox,
+        sandbox_process.running(folder / "sandbox", settings={"page_size_cap": page_size}) as sandbox,
         jwt_server(tls=make_tls()) as nats,
+        ground(backend, folder, migrate=lambda url: migrate({**environ, "DATABASE_URL": url})) as on,
     ):
-        data_dir = folder / "data"
-        environ = {
-            **clean_environment(data_dir),
-            "PYTHONPATH": str(ROOT),
-            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
-            "DATABASE_URL": "",
-            "REDIS_URL": "",
-            "SEQUIN_PROVIDER_URLS": json.dumps({"salesforce": sandbox.salesforce, "stripe": sandbox.stripe}),
-            "SEQUIN_TRACE_FILE": str(folder / "trace.jsonl"),
-            "SEQUIN_TRACE_BEGINNINGS": "1",
-            "SEQUIN_WORKERS": "2",
-            "SEQUIN_LOG_JSON": "1",
-            **more_environ,
-        }
-        world = World(folder, sandbox, nats, environ)
-        make_tables(data_dir, environ)
+        providers = {"salesforce": sandbox.salesforce, "stripe": sandbox.stripe}
+        environ |= {**on.environ, "SEQUIN_PROVIDER_URLS": json.dumps(providers)}
+        if backend == "sqlite":
+            make_tables(data_dir, environ)
+        world = World(folder, sandbox, nats, on, environ)
         if records:
             for name in OBJECTS.values():
                 sandbox.control("POST", f"records/salesforce/{name}?count={records}&spread_s=3000", {})
@@ -185,13 +209,16 @@ def running_world(
             world.stop()
 
 
+def migrate(environ: Mapping[str, str], *args: str) -> None:
+    call(environ, "manage.py", "migrate", *args, "--skip-checks", "-v", "0")
+
+
 def make_tables(data_dir: Path, environ: Mapping[str, str]) -> None:
-    """Migrate, or take the tables that an earlier world of this process has migrated."""
-    data_dir.mkdir(parents=True)
+    """SQLite: migrate, or take the tables that an earlier world of this process has migrated."""
     template = _templates.get(os.getpid())
     if template is None:
-        for database, apps in (("default", []), ("queue", ["django_q"])):
-            call(environ, "manage.py", "migrate", *apps, "--database", database, "--skip-checks", "-v", "0")
+        migrate(environ)
+        migrate(environ, "django_q", "--database", "queue")
         _templates[os.getpid()] = {file.name: file.read_bytes() for file in data_dir.glob("*.sqlite3")}
     else:
         for name, content in template.items():
@@ -207,6 +234,7 @@ def prepare(world: World, streams: Mapping[str, dict[str, Any]], stripe_mode: st
     assert isinstance(nats, JwtServer)
     assert nats.tls is not None
     creds = nats.make_user().text
+    world.streams = streams
     consumers = []
     for name, config in streams.items():
         run(nats.make_stream(name.upper(), prefix=name, **config))
@@ -230,6 +258,6 @@ def call(environ: Mapping[str, str], *args: str, told: str = "") -> str:
     return done.stdout
 
 
-def _uuid(stored: str) -> str:
+def as_uuid(stored: str | UUID) -> str:
     """SQLite keeps UUIDs as 32 digits; subjects have them with dashes."""
-    return f"{stored[:8]}-{stored[8:12]}-{stored[12:16]}-{stored[16:20]}-{stored[20:]}"
+    return str(UUID(str(stored)))

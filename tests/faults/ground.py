@@ -1,0 +1,98 @@
+"""What a world stands on: SQLite in its own folder, or a PostgreSQL, or a PostgreSQL and a Redis, which can be killed.
+
+    with ground("postgres-redis", folder) as on:
+        on.environ              # DATABASE_URL and REDIS_URL for the console's processes
+        on.query("SELECT …")    # by a stock client, past the console's code
+        on.postgres.kill(); on.postgres.start()
+
+A PostgreSQL is kept from one world to the next (each has a database of its own, copied from one whose tables are made);
+it syncs to disk, for it gets killed.
+"""
+
+import atexit
+import contextlib
+import itertools
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests import postgres_server, redis_server
+from tests.postgres_server import PostgresServer
+from tests.redis_server import RedisServer
+
+LABELS = {"sqlite": "SQLite", "postgres": "PostgreSQL", "postgres-redis": "PostgreSQL + Redis"}
+BACKENDS = tuple(LABELS)
+DURABLE = {"fsync": "on", "full_page_writes": "on"}
+MIGRATED = "migrated"
+DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)  # it is away, or being killed
+Row = tuple[Any, ...]
+_numbers = itertools.count(1)
+
+
+class Ground:
+    """One world's database and queue."""
+
+    def __init__(self, name: str, folder: Path, url: str, postgres: PostgresServer | None, redis: RedisServer | None):
+        self.name, self.label = name, LABELS[name]
+        self.postgres, self.redis = postgres, redis
+        self.environ = {"DATABASE_URL": url, "REDIS_URL": redis.url if redis else ""}
+        self._file = folder / "data/console.sqlite3"
+        self._mine = threading.local()
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """Rows of the console's own database; `?` stands for a parameter. Raises one of DATABASE_ERRORS."""
+        if self.postgres is not None:
+            return self._connection().execute(sql.replace("?", "%s").encode(), params).fetchall()
+        with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as db:
+            return db.execute(sql, params).fetchall()
+
+    def _connection(self) -> psycopg.Connection[Row]:
+        """This thread's; another one once it is broken."""
+        found: psycopg.Connection[Row] | None = getattr(self._mine, "connection", None)
+        if found is None or found.closed:
+            options = "-c default_transaction_read_only=on -c statement_timeout=20s"
+            url = self.environ["DATABASE_URL"]
+            found = self._mine.connection = psycopg.connect(url, autocommit=True, connect_timeout=5, options=options)
+        return found
+
+
+@contextlib.contextmanager
+def ground(name: str, folder: Path, *, migrate: Callable[[str], None]) -> Iterator[Ground]:
+    """A database for one more world, and a Redis of its own.
+
+    migrate  makes the tables, given a DATABASE_URL; called once for each PostgreSQL
+    """
+    if name == "sqlite":
+        yield Ground(name, folder, "", None, None)
+        return
+    postgres = _postgres(migrate)
+    database = f"world_{next(_numbers)}"
+    url = postgres.create(database, template=MIGRATED)
+    with redis_server.running(folder / "redis") if name == "postgres-redis" else contextlib.nullcontext() as redis:
+        try:
+            yield Ground(name, folder, url, postgres, redis)
+        finally:
+            postgres.resume()
+            postgres.drop(database)
+
+
+_servers: dict[int, PostgresServer] = {}
+
+
+def _postgres(migrate: Callable[[str], None]) -> PostgresServer:
+    """This test process's; started, and its tables made, at the first call."""
+    if os.getpid() not in _servers:
+        folder = tempfile.TemporaryDirectory(prefix="sequin-world-")
+        context = postgres_server.running(Path(folder.name) / "postgres", **DURABLE)
+        server = context.__enter__()
+        atexit.register(folder.cleanup)
+        atexit.register(context.__exit__, None, None, None)
+        migrate(server.create(MIGRATED))
+        _servers[os.getpid()] = server
+    return _servers[os.getpid()]
