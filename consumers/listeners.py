@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from consumers import removal, scheduling
+from sequin_console.common.task_queue import QueueAway
 from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,8 @@ def on_appended(sender: Any, *, sync_id: UUID, **_extra: Any) -> None:
     """Queue the drains this concerns. A failure is only logged: the scheduler finds lagging cursors by itself."""
     try:
         scheduling.queue_for_sync(sync_id)
+    except QueueAway as error:
+        log.warning("the queue is away; the scheduler will find the drains", sync=str(sync_id), error=str(error))
     except Exception:
         log.exception("queueing drains failed; the scheduler will find them", sync=str(sync_id))
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.states import DRAINING, ConsumerState
 from sequin_console.common.leases import is_free
+from sequin_console.common.task_queue import QueueAway, async_task
 
 CLUSTER = "consumers"
 CURSORS_A_TASK = 20
@@ -51,11 +51,19 @@ def lagging(now: datetime) -> QuerySet[ConsumerCursor]:
 
 
 def queue(cursors: QuerySet[ConsumerCursor], now: datetime) -> int:
-    """Queue drains for these cursors, spread over the workers; returns how many."""
+    """Queue drains for these cursors, spread over the workers; returns how many.
+
+    Raises QueueAway; what was not queued is then found again by the next call.
+    """
     pks = list(cursors.order_by("consumer", "pk").values_list("pk", flat=True)[:1000])
     for chunk in _chunks(pks):
-        ConsumerCursor.objects.filter(pk__in=chunk).update(queued_until=now + timedelta(seconds=QUEUED_S))
-        async_task("consumers.tasks.drain", chunk, cluster=CLUSTER)
+        queued = ConsumerCursor.objects.filter(pk__in=chunk)
+        queued.update(queued_until=now + timedelta(seconds=QUEUED_S))
+        try:
+            async_task("consumers.tasks.drain", chunk, cluster=CLUSTER)
+        except QueueAway:
+            queued.update(queued_until=None)
+            raise
     return len(pks)
 
 
@@ -81,11 +89,11 @@ def _queue_checks(now: datetime) -> int:
         state=ConsumerState.PAUSED
     )
     found = list(due.values_list("pk", "state")[:200])
+    if found:
+        async_task("consumers.tasks.check_consumers", [str(pk) for pk, _ in found], cluster=CLUSTER)
     for pk, state in found:
         later = REMOVAL_EVERY if state == ConsumerState.REMOVING else CHECK_EVERY
         NatsConsumer.objects.filter(pk=pk).update(check_due_at=now + later)
-    if found:
-        async_task("consumers.tasks.check_consumers", [str(pk) for pk, _ in found], cluster=CLUSTER)
     return len(found)
 
 

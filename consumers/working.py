@@ -15,6 +15,7 @@ from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.preflight import Preflight
 from consumers.states import ConsumerState
 from sequin_console.common import heartbeats, runner
+from sequin_console.common.task_queue import QueueAway
 
 log = structlog.get_logger(__name__)
 GRACE_S = 10.0  # for the batch under way when the budget ends; the queue's own time-out lies beyond
@@ -49,7 +50,10 @@ def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
 def queue_rest(cursor_ids: Sequence[int]) -> int:
     """Queue again what still lags, because the budget ended before the log did."""
     now = timezone.now()
-    return scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
+    try:
+        return scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
+    except QueueAway:  # the scheduler finds it
+        return 0
 
 
 def _note_results(by_pk: Mapping[int, ConsumerCursor], results: Mapping[int, Any]) -> None:
@@ -94,7 +98,11 @@ def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
     healed = consumer.held.filter(limit_bytes__gt=0, limit_bytes__lt=most, size_bytes__lte=most)
     due = set(healed.values_list("sync_id", flat=True))
     stale = [c.pk for c in consumer.cursors.all() if c.sync_id in due or is_reset(c, stream)]
-    if not scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now):
+    try:
+        queued = scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now)
+    except QueueAway:  # the next check sees the same
+        return
+    if not queued:
         _check_completeness(consumer)
 
 

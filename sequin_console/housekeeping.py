@@ -6,9 +6,11 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
+from django_q.models import Failure
 
 from syncs.models import PendingConnection, RecordChange
 
+FAILURES_KEPT = timedelta(days=7)  # django-q2 keeps a row of every task that failed
 _CHUNK = 1000
 
 
@@ -20,3 +22,4 @@ def prune() -> None:
         RecordChange.objects.filter(pk__in=pks)._raw_delete(connection.alias)
     PendingConnection.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()
+    Failure.objects.filter(stopped__lt=now - FAILURES_KEPT).delete()

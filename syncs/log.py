@@ -7,7 +7,6 @@ records, and that row stays locked until commit. So a reader that has seen *n* h
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum

@@ -1,5 +1,6 @@
 """What workers run. Every task takes ids, is safe to run twice, and may be lost: the scheduler asks again."""
 
+import contextlib
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,9 +11,9 @@ import structlog
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
-from django_q.tasks import async_task
 
 from sequin_console.common import heartbeats, leases, runner
+from sequin_console.common.task_queue import QueueAway, async_task
 from syncs import removal
 from syncs.models import Feed
 from syncs.reading import Account, FeedRun
@@ -36,7 +37,8 @@ def read_feeds(feed_ids: list[int]) -> None:
         if isinstance(outcome, Exception):
             logger.error("feed run failed", feed=pk, exc_info=outcome)
     if unfinished := [feed.pk for feed in feeds if feed.pk in outcomes and is_due(feed, outcomes[feed.pk])]:
-        enqueue_due(Q(pk__in=unfinished))
+        with contextlib.suppress(QueueAway):  # the scheduler finds them again
+            enqueue_due(Q(pk__in=unfinished))
     heartbeats.beat(QUEUE)
 
 
@@ -74,7 +76,10 @@ def enqueue_removals() -> int:
 
 
 def enqueue_due(only: Q | None = None) -> int:
-    """Queue every feed that has something to do and is in nobody's hands; returns how many. From the tables alone."""
+    """Queue every feed that has something to do and is in nobody's hands; returns how many. From the tables alone.
+
+    Raises QueueAway; what was not queued is then asked for again by the next call.
+    """
     now = timezone.now()
     due = Feed.objects.filter(only or Q(), due_at__lte=now, sync__state=SyncState.ACTIVE).filter(
         leases.is_free(now),
@@ -84,8 +89,13 @@ def enqueue_due(only: Q | None = None) -> int:
     due = due.exclude(sync__credential__state=CredentialState.RECONNECT)
     pks = list(due.order_by("sync__credential", "due_at").values_list("pk", flat=True)[:1000])
     for chunk in _chunks(pks):
-        Feed.objects.filter(pk__in=chunk).update(queued_until=now + timedelta(seconds=QUEUED_S))
-        async_task("syncs.tasks.read_feeds", chunk, cluster=QUEUE)
+        feeds = Feed.objects.filter(pk__in=chunk)
+        feeds.update(queued_until=now + timedelta(seconds=QUEUED_S))
+        try:
+            async_task("syncs.tasks.read_feeds", chunk, cluster=QUEUE)
+        except QueueAway:
+            feeds.update(queued_until=None)
+            raise
     return len(pks)
 
 

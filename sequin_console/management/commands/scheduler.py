@@ -8,12 +8,12 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
-from django_q.tasks import async_task
 
 from consumers import tasks as consumer_tasks
 from sequin_console import housekeeping
 from sequin_console.common import heartbeats, leases, trace
 from sequin_console.common.models import Duty
+from sequin_console.common.task_queue import QueueAway, async_task
 from syncs import public_ids
 from syncs import tasks as sync_tasks
 
@@ -98,5 +98,7 @@ class Chore:
             self.run()
         except DatabaseError:
             raise
+        except QueueAway as error:
+            log.warning("scheduler waits for the queue", chore=self.name, error=str(error))
         except Exception:
             log.exception("chore failed", chore=self.name)
