@@ -114,14 +114,17 @@ def of_sync(sync_id: UUID) -> list[CursorRow]:
 
 def cursor_rows(cursors: QuerySet[ConsumerCursor]) -> list[CursorRow]:
     """Cursors with their lag: three queries. A consumer of some collections only is counted by them."""
-    found = list(_with_lag(cursors.select_related("consumer", "sync").defer("consumer__secrets")))
+    shown = cursors.select_related("consumer", "sync").defer("consumer__secrets")
+    found = list(_with_lag(shown, sync_id=OuterRef("sync_id")))
     some = [cursor for cursor in found if cursor.consumer.collection_ids is not None]
     counted = _lag_in_collections(some)
     held = _held_counts({cursor.consumer_id for cursor in found})
     result = []
     for cursor in found:
         n_held = held.get((cursor.consumer_id, cursor.sync_id), 0)
-        lag = counted.get(cursor.pk) or Lag(min(cursor.lag, LAG_CAP + 1), cursor.lag > LAG_CAP, cursor.oldest_at)
+        lag = counted.get(cursor.pk)
+        if lag is None:
+            lag = Lag(min(cursor.lag, LAG_CAP + 1), cursor.lag > LAG_CAP, cursor.oldest_at)
         result.append(
             CursorRow(cursor, cursor.sync.name, cursor.head_seq, lag + Lag(n_held) if n_held else lag, n_held)
         )
@@ -187,19 +190,22 @@ def _records() -> QuerySet[Any]:
     return HeldMessage._meta.get_field("record").related_model._default_manager.all()
 
 
-def _with_lag(cursors: QuerySet[ConsumerCursor]) -> QuerySet[Any]:
-    """Annotates head_seq, lag (LAG_CAP + 1 for more) and oldest_at over all collections.
+def _with_lag(cursors: QuerySet[Any], **where: OuterRef) -> QuerySet[Any]:
+    """Annotates head_seq, lag (LAG_CAP + 1 for more) and oldest_at over what lies beyond each cursor.
 
-    Is there a row LAG_CAP places beyond the cursor? Then nothing is counted; else the count is short.
+    where  which records count, as filters by columns of the cursor
+
+    However long the log, no cursor costs more than LAG_CAP index entries: rows are counted only where they are few,
+    because the log's end is near or because there is no row LAG_CAP places beyond the cursor.
     """
-    beyond = _records().filter(sync_id=OuterRef("sync_id"), seq__gt=OuterRef("acked_seq")).order_by("seq")
-    count = beyond.order_by().values("sync_id").annotate(n=Count("pk")).values("n")
-    far = Subquery(beyond.values("seq")[LAG_CAP : LAG_CAP + 1])
-    return cursors.annotate(
-        head_seq=Coalesce(F("sync__head__head_seq"), 0),
-        _far=far,
+    beyond = _records().filter(seq__gt=OuterRef("acked_seq"), **where).order_by("seq")
+    count = beyond.order_by().values(*where).annotate(n=Count("pk")).values("n")
+    head = Coalesce(F("sync__head__head_seq"), 0)
+    return cursors.alias(_far=Subquery(beyond.values("seq")[LAG_CAP : LAG_CAP + 1])).annotate(
+        head_seq=head,
         lag=Case(
-            When(acked_seq__gte=Coalesce(F("sync__head__head_seq"), 0), then=Value(0)),
+            When(acked_seq__gte=head, then=Value(0)),
+            When(acked_seq__gte=head - LAG_CAP, then=Coalesce(Subquery(count), 0)),
             When(_far__isnull=False, then=Value(LAG_CAP + 1)),
             default=Coalesce(Subquery(count), 0),
             output_field=IntegerField(),
@@ -209,24 +215,16 @@ def _with_lag(cursors: QuerySet[ConsumerCursor]) -> QuerySet[Any]:
 
 
 def _lag_in_collections(cursors: Sequence[Any]) -> dict[int, Lag]:
-    """Lag of consumers that want some collections only; one query for all that are near, "over" for the others."""
-    near = [cursor for cursor in cursors if cursor.head_seq - cursor.acked_seq <= LAG_CAP]
-    wanted = {
-        f"n{cursor.pk}": Q(
-            sync_id=cursor.sync_id,
-            seq__gt=cursor.acked_seq,
-            collection__collection_id__in=cursor.consumer.collection_ids,
-        )
-        for cursor in near
-    }
-    anything = Q(pk=None)
-    for condition in wanted.values():
-        anything |= condition
-    counts = _records().filter(anything).aggregate(**{name: Count("pk", filter=q) for name, q in wanted.items()})
-    result = {cursor.pk: Lag(LAG_CAP + 1, True, cursor.oldest_at) for cursor in cursors}
-    for cursor in near:
-        n = counts[f"n{cursor.pk}"]
-        result[cursor.pk] = Lag(n, False, cursor.oldest_at if n else None)
+    """Lag of consumers that want some collections only, summed over them; one query."""
+    pairs = ConsumerCursor.objects.filter(pk__in=[cursor.pk for cursor in cursors]).order_by()
+    pairs = pairs.annotate(collection_pk=F("sync__collections__pk"), named=F("sync__collections__collection_id"))
+    wanted = Q(pk=None)
+    for consumer in {cursor.consumer_id: cursor.consumer for cursor in cursors}.values():
+        wanted |= Q(consumer=consumer.pk, named__in=consumer.collection_ids)
+    result = {cursor.pk: Lag() for cursor in cursors}
+    counted = _with_lag(pairs.filter(wanted), collection_id=OuterRef("collection_pk"))
+    for pk, lag, oldest_at in counted.values_list("pk", "lag", "oldest_at"):
+        result[pk] += Lag(lag, lag > LAG_CAP, oldest_at)
     return result
 
 

@@ -312,6 +312,29 @@ def test_position_of_each_consumer_on_one_record(server: NatsServer) -> None:
     assert [position.state for position in found] == ["delivered", "waiting", "unwanted", "unwanted"]
 
 
+def test_lag_is_exact_up_to_a_number_and_counts_no_further(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far the log's end is away: a consumer of a quiet collection lags by that collection's records only."""
+    monkeypatch.setattr(queries, "LAG_CAP", 5)
+    log = Log("thing", "other")
+    everything = make_consumer(server, log.sync, subject_prefix="a")
+    quiet = make_consumer(server, log.sync, subject_prefix="b", collection_ids=["fake:thing"])
+    busy = make_consumer(server, log.sync, subject_prefix="c", collection_ids=["fake:other", "fake:thing"])
+
+    def lags() -> list[str]:
+        return [queries.detail(consumer).lag.text for consumer in (everything, quiet, busy)]
+
+    log.fill(3)
+    assert lags() == ["3", "3", "3"]
+    log.fill(12, name="other")
+    assert lags() == ["over 5", "3", "over 5"]
+    for number in range(20):  # moves to the end of the log each time, and stays one record
+        log.write("thing-00000", {"n": number})
+    assert lags() == ["over 5", "3", "over 5"]
+    assert queries.detail(quiet).lag.oldest_at == Record.objects.get(upstream_id="thing-00001").changed_at
+
+
 def test_lists_ask_the_same_number_of_questions_for_one_and_many(server: NatsServer) -> None:
     def questions() -> int:
         with CaptureQueriesContext(connection) as caught:
