@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 from django_q.models import Failure
 
+from sequin_console.common import heartbeats
 from syncs.models import PendingConnection, RecordChange
 
 FAILURES_KEPT = timedelta(days=7)  # django-q2 keeps a row of every task that failed
@@ -23,3 +24,4 @@ def prune() -> None:
     PendingConnection.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     Failure.objects.filter(stopped__lt=now - FAILURES_KEPT).delete()
+    heartbeats.prune()

@@ -32,9 +32,15 @@ def web(ground: Ground) -> Spec:
     return Spec("web", ("-m", "uvicorn", "sequin_console.asgi:application", *address, *manner))
 
 
-def workers() -> tuple[Spec, ...]:
-    clusters = (Spec(name, ("manage.py", "qcluster"), {"Q_CLUSTER_NAME": name}) for name in ("syncs", "consumers"))
-    return (*clusters, Spec("scheduler", ("manage.py", "scheduler")))
+def workers(node: str) -> tuple[Spec, ...]:
+    """Their heartbeats name the node, for others may work on the same queues."""
+    return (
+        *(
+            Spec(name, ("manage.py", "qcluster"), {"Q_CLUSTER_NAME": name, "SEQUIN_NODE": node})
+            for name in ("syncs", "consumers")
+        ),
+        Spec("scheduler", ("manage.py", "scheduler"), {"SEQUIN_NODE": node}),
+    )
 
 
 def demo() -> Spec:

@@ -4,6 +4,7 @@ import http.client
 import io
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
-from sequin_console.common.models import Heartbeat
+from sequin_console.common import heartbeats
 from sequin_console.up import nats_server, plan, runfile
 from sequin_console.up.crew import Crew
 from sequin_console.up.ground import Ground
@@ -41,7 +42,8 @@ class Supervisor:
         self.ground = ground
         self.say = ground.say
         self.crew = Crew(ground.data_dir / "logs", self.say, changed=self._write_run_file)
-        self.watch, self.reader = Watch(), Reader()
+        self.node = f"{socket.gethostname()[:60]}-{os.getpid()}"
+        self.watch, self.reader = Watch(self.node), Reader()
         self.signals = 0
         self._is_announced = False
         self._at_work = False
@@ -82,7 +84,7 @@ class Supervisor:
         if ground.demo:
             self.say(f"sandbox, which stands in for Salesforce and Stripe: {ground.sandbox_url}")
         self._wait("web", lambda: is_answering(ground.url, "/healthz"))
-        for spec in (*plan.workers(), *((plan.demo(),) if ground.demo else ())):
+        for spec in (*plan.workers(self.node), *((plan.demo(),) if ground.demo else ())):
             self.crew.start(spec)
         self._is_announced = True
         self._write_run_file()
@@ -98,7 +100,9 @@ class Supervisor:
             if plan_ := executor.migration_plan(executor.loader.graph.leaf_nodes(*apps)):
                 call_command("migrate", *apps, database=alias, interactive=False, verbosity=0, skip_checks=True)
                 count += len(plan_)
-        Heartbeat.objects.all().delete()  # the last run's, or /readyz would believe for a while that all work
+        heartbeats.forget(
+            socket.gethostname()[:60]
+        )  # the last run's, or /readyz would believe for a while that all work
         connections.close_all()
         return f"{count} migrations applied" if count else "up to date"
 

@@ -40,9 +40,10 @@ OBJECTS = {
     "salesforce:opportunity": "Opportunity",
 }
 SECOND_NODE = tuple(f"{name}, second node" for name in CLUSTERS)
+NODE = "first-1"
 PROGRAMS = {
-    **{spec.name: spec for spec in plan.workers()},
-    **{f"{spec.name}, second node": spec for spec in plan.workers() if spec.name in CLUSTERS},
+    **{spec.name: spec for spec in plan.workers(NODE)},
+    **{f"{spec.name}, second node": spec for spec in plan.workers("second-2") if spec.name in CLUSTERS},
 }
 # How each consumer delivers, and what its stream keeps. A stream that keeps every message shows the order of all that
 # was ever stored; what the other stores is heard by a Listener.
@@ -79,7 +80,7 @@ class World:
         self.environ = dict(environ)
         self.url = f"http://{LOOPBACK}:{environ['SEQUIN_PORT']}"
         self._crew = QuickCrew(folder / "logs", self.said.append)
-        self._watch, self._beats_at = Watch(), 0.0
+        self._watch, self._beats_at = Watch(NODE), 0.0
 
     # --- Processes ---------------------------------------------------------------------------------------------------
 

@@ -38,8 +38,8 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 duty = hold(duty)
+                heartbeats.beat("scheduler")  # one that stands by lives, too
                 if duty is not None:
-                    heartbeats.beat("scheduler")
                     with trace.span("tick"):
                         for chore in own:
                             chore.run_if_due()
@@ -78,9 +78,14 @@ def hold(duty: Duty | None) -> Duty | None:
 
 
 def queue_beats() -> None:
-    """A task for each queue whose only work is to show that somebody does it."""
-    async_task("syncs.tasks.beat", cluster=sync_tasks.QUEUE)
-    async_task("consumers.tasks.beat", cluster=consumer_tasks.QUEUE)
+    """Tasks for each queue whose only work is to show that somebody does it.
+
+    One where one node works. Where several do, whoever is quickest takes a task: then so many that each will have one.
+    """
+    for queue in (sync_tasks.QUEUE, consumer_tasks.QUEUE):
+        nodes = heartbeats.nodes_of(queue)
+        for _ in range(2 * nodes if nodes > 1 else 1):
+            async_task(f"{queue}.tasks.beat", cluster=queue)
 
 
 class Chore:

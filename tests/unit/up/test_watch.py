@@ -53,6 +53,25 @@ def test_healthy_cluster_outlives_a_silent_scheduler(watched: Watched) -> None:
     assert watched.live(HUNG_AFTER_S + 2, ["syncs", "consumers"]) == {"scheduler"}
 
 
+def test_healthy_node_does_not_speak_for_a_hung_one() -> None:
+    """Both work on one queue; each `up` watches its own."""
+    watched, silent = Watched(), Watched()
+    watched.watch, silent.watch = Watch("here"), Watch("there")
+    rows = [f"{name}@{node}" for name in STARTED_S for node in ("here", "there")]
+    assert watched.live(10, rows) == silent.live(10, rows) == set()
+    alive = [row for row in rows if row != "syncs@there"]
+    assert watched.live(HUNG_AFTER_S + 2, alive) == set()
+    assert silent.live(HUNG_AFTER_S + 2, alive) == {"syncs"}
+
+
+def test_scheduler_of_another_node_asks_for_heartbeats_too() -> None:
+    watched = Watched()
+    watched.watch = Watch("here")
+    watched.live(10, [f"{name}@here" for name in STARTED_S])
+    alive = ["scheduler@there", "consumers@here"]
+    assert watched.live(HUNG_AFTER_S + 2, alive) == {"syncs", "scheduler"}
+
+
 def test_old_rows_of_the_last_run_prove_nothing() -> None:
     """A cluster gets longer for its first sign of life than for the next ones."""
     watched = Watched()
