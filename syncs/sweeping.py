@@ -1,11 +1,11 @@
 """Sweeps: compare ids with upstream to find what was deleted without a word, with a brake against lost access."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from sequin_console.common import changes as pages
@@ -47,7 +47,7 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
     if is_mass_delete(count, row.live_count):
         await run.orm(_hold, run, row, count)
         return
-    while ids := await run.orm(_next_missing, row):
+    async for ids in _missing_in_parts(run, row):
         found = await run.reader.read(run.specs[row.collection_id], ids)
         await run.orm(log.append, run.feed, run.rows, found, seen_by=SeenBy.SWEEP)
         await run.orm(_meet, row, ids)  # settled, whatever upstream said of them
@@ -55,9 +55,14 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
 
 
 def missing(row: SyncCollection) -> QuerySet[Record]:
-    """Live records of the collection that the sweep has not met though they were there before it began."""
+    """Live records of the collection that the sweep has not met though they were there before it began.
+
+    Each is looked up by itself, on purpose. As a join, PostgreSQL compares every record with every id as long as it has
+    not counted the ids that were just written: 20,000 records took longer than a task may.
+    """
     met = SweptId.objects.filter(collection_id=row.pk, sweep_no=row.sweep_no, upstream_id=OuterRef("upstream_id"))
-    return Record.objects.filter(collection=row, deleted=False, read_no__lt=row.sweep_read_no).exclude(Exists(met))
+    before = Record.objects.filter(collection=row, deleted=False, read_no__lt=row.sweep_read_no)
+    return before.alias(met=Subquery(met.order_by().values("pk")[:1])).filter(met=None)
 
 
 def count_missing(row: SyncCollection) -> int:
@@ -87,8 +92,16 @@ def _meet(row: SyncCollection, ids: Iterable[str]) -> None:
     SweptId.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
 
 
-def _next_missing(row: SyncCollection) -> list[str]:
-    return list(missing(row).order_by("pk").values_list("upstream_id", flat=True)[:_CHUNK])
+async def _missing_in_parts(run: "FeedRun", row: SyncCollection) -> AsyncIterator[list[str]]:
+    """The ids of what is missing, some at a time; each time goes on where the last one ended."""
+    after = 0
+    while found := await run.orm(_missing_after, row, after):
+        yield [upstream_id for _, upstream_id in found]
+        after = found[-1][0]
+
+
+def _missing_after(row: SyncCollection, pk: int) -> list[tuple[int, str]]:
+    return list(missing(row).filter(pk__gt=pk).order_by("pk").values_list("pk", "upstream_id")[:_CHUNK])
 
 
 def _hold(run: "FeedRun", row: SyncCollection, count: int) -> None:
@@ -99,7 +112,7 @@ def _hold(run: "FeedRun", row: SyncCollection, count: int) -> None:
 async def _decide(run: "FeedRun", row: SyncCollection) -> None:
     """Do what a person decided about held deletes; nothing while nobody has."""
     if row.held_decision == "release":
-        while ids := await run.orm(_next_missing, row):
+        async for ids in _missing_in_parts(run, row):
             gone = [RawRecord(row.collection_id, key, None, run.draw(), deleted=True) for key in ids]
             await run.orm(log.append, run.feed, run.rows, gone, seen_by=SeenBy.SWEEP)
             await run.orm(_meet, row, ids)
