@@ -17,7 +17,7 @@ from sequin_console.common import heartbeats
 
 SCHEDULER, CLUSTERS = "scheduler", ("syncs", "consumers")
 ANY_SCHEDULER = "any scheduler"
-HUNG_AFTER_S = 20.0  # with the start and the first beat of a new one, work goes on within 30 s
+HUNG_AFTER_S = 17.0  # with the start and the first beat of a new one, work goes on within 30 s
 FIRST_BEAT_S = 60.0  # a cluster on a busy machine may take long to come up
 FRESH_S = 10.0
 BLIND_S = 5.0  # heartbeats not read for so long: what we know says nothing

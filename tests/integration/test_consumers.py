@@ -312,9 +312,7 @@ def test_position_of_each_consumer_on_one_record(server: NatsServer) -> None:
     assert [position.state for position in found] == ["delivered", "waiting", "unwanted", "unwanted"]
 
 
-def test_lag_is_exact_up_to_a_number_and_counts_no_further(
-    server: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lag_is_exact_up_to_a_number_and_counts_no_further(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far the log's end is away: a consumer of a quiet collection lags by that collection's records only."""
     monkeypatch.setattr(queries, "LAG_CAP", 5)
     log = Log("thing", "other")

@@ -90,14 +90,6 @@ def test_hung_cluster_is_replaced_within_30_seconds(up: RunningUp) -> None:
     up.wait_until_ready()
 
 
-def test_cluster_lives_on_when_an_idle_worker_is_killed(up: RunningUp) -> None:
-    """django-q2 may start another worker, or hang for good; either way heartbeats come again."""
-    for pid in idle_workers(up.facts["pids"]["syncs"]):
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(31)
-    up.wait_until_ready(within_s=5)
-
-
 async def test_restart_keeps_data_and_ports(up: RunningUp) -> None:
     before, count = up.facts, await messages_on_stream(up.facts["nats_url"])
     started_s = time.monotonic()
