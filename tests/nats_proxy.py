@@ -71,13 +71,17 @@ class NatsProxy:
         self.connections = 0
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._buried: set[asyncio.StreamWriter] = set()
 
     rule: Rule
 
     def cut(self) -> None:
         """End every connection, both ends."""
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(10)
+
+    def bury(self) -> None:
+        """Nothing passes any more on the connections there are; new ones are as the rule says."""
+        self._buried |= self._writers
 
     async def _cut(self) -> None:
         for writer in self._writers:
@@ -100,7 +104,7 @@ class NatsProxy:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
             while line := await reader.readline():
                 frame = Frame(goes, line, await self._body(line, reader))
-                fate = self.rule(frame)
+                fate = DROP if writer in self._buried else self.rule(frame)
                 if fate == CUT:
                     await self._cut()
                     return
