@@ -1,7 +1,7 @@
 """Three real nats-servers that are one JetStream cluster, for leader changes.
 
     with nats_cluster() as cluster:
-        run(cluster.make_stream(num_replicas=3))
+        run(cluster.make_stream())
         leader = run(cluster.leader())              # the NatsServer that leads the stream
         leader.kill(); leader.start()
         run(cluster.step_down())                    # the same without killing anybody
@@ -40,6 +40,12 @@ class NatsCluster(NatsServer):
     @property
     def alive(self) -> list[NatsServer]:
         return [member for member in self.members if member.process is not None]
+
+    async def make_stream(self, name: str = "SEQUIN-RECORDS", prefix: str = "sequin-records", **config: Any) -> None:
+        """With three replicas; one of the same name goes first."""
+        await self.ask(f"STREAM.DELETE.{name}")
+        await super().make_stream(name, prefix, num_replicas=3, **config)
+        await self.wait_until_whole(name)
 
     async def connect(self, **options: Any) -> Any:
         urls = [member.url for member in self.alive]
