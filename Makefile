@@ -1,11 +1,12 @@
 # What to type. Each target sets itself up first: Python 3.11+, make, gcc and git are all a machine needs.
 PYTHON ?= python3
-PYTEST = python -m pytest -n 2 --dist loadfile
-WITH_CHROMIUM = SEQUIN_CHROMIUM=$$(python tests/browser/ensure_chromium.py) && export SEQUIN_CHROMIUM
+PYTEST = python -m pytest -n 2 --dist worksteal
+ON = eval "$$(cat .venv/programs.sh)" && SEQUIN_TEST_BACKEND
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup up run fix check test test-integration test-browser test-faults
-setup: .venv/dev.stamp
+.PHONY: setup up run fix check test test-integration test-browser test-faults \
+	test-sqlite test-postgres test-redis test-backends
+setup: .venv/programs.sh
 run: up
 up: .venv/main.stamp
 	@exec python manage.py up
@@ -13,13 +14,22 @@ fix: .venv/dev.stamp
 	ruff check --fix . && ruff format .
 check: .venv/dev.stamp
 	ruff format --check . && ruff check . && mypy . && lint-imports && python manage.py makemigrations --check && python manage.py check
-test: .venv/dev.stamp
-	$(WITH_CHROMIUM) && $(PYTEST)
-test-integration: .venv/dev.stamp
-	$(PYTEST) tests/integration
-test-browser: .venv/dev.stamp
-	$(WITH_CHROMIUM) && $(PYTEST) tests/browser
-test-faults: .venv/dev.stamp
+# The whole suite on SQLite, and what touches database or queue on the other two; `test-backends` is all of it there.
+test: test-postgres test-redis test-sqlite
+test-sqlite: .venv/programs.sh
+	$(ON)=sqlite $(PYTEST)
+test-postgres: .venv/programs.sh
+	$(ON)=postgres $(PYTEST) -m "database or queue" --ignore tests/browser --ignore tests/faults
+test-redis: .venv/programs.sh
+	$(ON)=postgres-redis $(PYTEST) -m queue --ignore tests/browser --ignore tests/faults
+test-backends: .venv/programs.sh
+	$(ON)=postgres $(PYTEST)
+	$(ON)=postgres-redis $(PYTEST)
+test-integration: .venv/programs.sh
+	$(ON)=sqlite $(PYTEST) tests/integration
+test-browser: .venv/programs.sh
+	$(ON)=sqlite $(PYTEST) tests/browser
+test-faults: .venv/programs.sh
 	SEQUIN_FAULTS=long SEQUIN_FAULTS_REPORT=docs/faults.jsonl $(PYTEST) tests/faults; failed=$$?; \
 	python -m tests.faults.table && exit $$failed
 
@@ -28,3 +38,8 @@ test-faults: .venv/dev.stamp
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	python -m pip install --quiet --upgrade "pip>=25.1"
 	python -m pip install --quiet --no-compile --group $* && touch $@
+
+# What the tests start that is no Python package (tests/ensure.py); looked for anew each time, for machines change.
+.venv/programs.sh: .venv/dev.stamp FORCE
+	python -m tests.ensure > $@
+FORCE:

@@ -16,8 +16,12 @@ from tests import backends, factories
 from tests.faults.report import pytest_terminal_summary  # noqa: F401 - a hook
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about another backend than this run's: `only_on("sqlite")`."""
+    """Mark what touches the database, and leave out what is about another backend than this run's."""
+    for item in items:
+        if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
     elsewhere = [item for item in items if any(backends.name() not in m.args for m in item.iter_markers("only_on"))]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)

@@ -23,7 +23,6 @@ import psycopg
 
 from tests.children import free_port, tie_to_us
 
-BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
 READY_S, STOP_S = 60.0, 20.0
 # Nothing here outlives the machine: no fsync. Shared memory of its own kind, so that a SIGKILL leaves none behind.
 SETTINGS = {
@@ -34,6 +33,17 @@ SETTINGS = {
     "full_page_writes": "off",
     "autovacuum_naptime": "10min",
 }
+
+
+def newest() -> Path | None:
+    """The folder of the newest PostgreSQL's programs on this machine."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
+
+
+def _bin() -> Path:
+    folder = newest()
+    assert folder is not None, "no PostgreSQL: run `make setup`, which gets it (Debian: apt-get install postgresql)"
+    return folder
 
 
 def _as_somebody_else() -> list[str]:
@@ -67,7 +77,6 @@ class PostgresServer:
 
     def initialise(self) -> None:
         """Make the data directory, readable to the user the server runs as."""
-        assert BIN is not None, "no PostgreSQL binaries: run `make setup`, which gets them (Debian: postgresql)"
         self.folder.mkdir(parents=True, exist_ok=True)
         user = _as_somebody_else()
         if user:
@@ -75,7 +84,7 @@ class PostgresServer:
             for parent in self.folder.parents:  # the server's user must be able to come this far
                 if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o011)
-        command = [*user, BIN / "initdb", "-D", self.folder / "data", "-U", "sequin", "-A", "trust", "-E", "UTF8"]
+        command = [*user, _bin() / "initdb", "-D", self.folder / "data", "-U", "sequin", "-A", "trust", "-E", "UTF8"]
         done = subprocess.run([*command, "--no-sync"], capture_output=True, text=True, cwd=self.folder)
         assert done.returncode == 0, done.stderr
 
@@ -94,7 +103,6 @@ class PostgresServer:
                 self._launch()
 
     def _launch(self) -> None:
-        assert BIN is not None
         user = _as_somebody_else()
         if user:
             user = [*user, "--pdeathsig", "QUIT"]  # another user's rights clear the wish that tie_to_us makes
@@ -102,7 +110,7 @@ class PostgresServer:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*user, BIN / "postgres", "-D", self.folder / "data", *options],
+                [*user, _bin() / "postgres", "-D", self.folder / "data", *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

@@ -1,4 +1,7 @@
-"""A real `manage.py up` in a data folder of its own, for tests: `with running_up(tmp_path) as up: …`"""
+"""A real `manage.py up` in a data folder of its own, for tests: `with running_up(tmp_path) as up: …`
+
+It stands on SQLite unless told otherwise: `with backends.console() as env, running_up(tmp_path, env=env) as up: …`
+"""
 
 import json
 import os
@@ -61,7 +64,8 @@ class RunningUp:
 
     def __init__(self, data_dir: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
-        self.env = {**clean_environment(data_dir), **(env or {})}
+        self.given = dict(env or {})
+        self.env = {**clean_environment(data_dir), **self.given}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", *options],

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from sandbox.process import RunningSandbox
 from sandbox.process import running as running_sandbox
-from tests.browser import ensure_chromium
+from tests import backends, ensure
 from tests.running_up import RunningUp, running_up
 
 ARTEFACTS = Path(os.environ.get("SEQUIN_ARTEFACTS") or Path(__file__).resolve().parents[2] / "test-artifacts")
@@ -40,8 +40,8 @@ class World:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser a module: while Playwright runs, its loop runs in this thread, where others' tests want their own."""
-    executable = ensure_chromium.find()
-    assert executable, "no Chromium: run `make test-browser`, which gets one"
+    executable = ensure.chromium()
+    assert executable, "no Chromium: run `make setup`, which gets one"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
@@ -52,9 +52,10 @@ def chromium() -> Iterator[Browser]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An empty workspace. The sandbox has its demo data and changes only when a test says so."""
     folder = tmp_path_factory.mktemp("world")
-    with running_sandbox(folder / "sandbox", seed="demo") as sandbox:
+    with backends.console() as console, running_sandbox(folder / "sandbox", seed="demo") as sandbox:
         urls = json.dumps({"salesforce": sandbox.salesforce, "stripe": sandbox.stripe})
-        with running_up(folder / "console", "--no-demo", env={"SEQUIN_PROVIDER_URLS": urls}) as up:
+        env = {**console, "SEQUIN_PROVIDER_URLS": urls}
+        with running_up(folder / "console", "--no-demo", env=env) as up:
             up.wait_until_ready()
             yield World(up, sandbox)
 

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests import backends
 from tests.browser.conftest import look
 from tests.running_up import RunningUp, running_up
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
     """`up` as it comes: sandbox, a connected account, a sync, a consumer, and records that change by themselves."""
-    with running_up(tmp_path_factory.mktemp("demo"), "--port", "0") as up:
+    with backends.console() as console, running_up(tmp_path_factory.mktemp("demo"), "--port", "0", env=console) as up:
         up.wait_until_ready()
         up.wait_until_said("records flow")
         yield up

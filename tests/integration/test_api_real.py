@@ -13,7 +13,7 @@ from syncs.models import Credential, OAuthApp, Record, Sync
 from tests.api_client import ApiClient, error_of
 from tests.nats_server import Creds, JwtServer, free_port, jwt_server
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from syncs.models import Record
 from tests.consumer_factories import Log, cursor_of, drain_until_quiet, make_consumer, nats_of
 from tests.nats_server import JwtServer, NatsKey, NatsServer, free_port, jwt_server, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

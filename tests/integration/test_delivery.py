@@ -13,7 +13,7 @@ from syncs.models import Record
 from tests.consumer_factories import Log, cursor_of, drain, drain_until_quiet, make_consumer
 from tests.nats_server import NatsServer, jwt_server, make_tls, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
 LANES = {"fenced": {}, "basic": {"allow_atomic": False}}
 
 

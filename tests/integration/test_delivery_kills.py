@@ -17,7 +17,7 @@ from consumers.models import ConsumerCursor, NatsConsumer
 from tests.consumer_factories import Log, cursor_of, drain_until_quiet, make_consumer
 from tests.nats_server import nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
 KILLS, RECORDS = 5, 6_000
 
 

@@ -18,7 +18,7 @@ from syncs.reading import FeedRun
 from tests.fake_provider import Upstream, collection
 from tests.guards import proves
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

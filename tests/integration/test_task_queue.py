@@ -21,7 +21,7 @@ from tests import redis_server
 from tests.consumer_factories import Log
 from tests.redis_server import RedisServer
 
-pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True, databases="__all__")]
 BEAT = "consumers.tasks.beat"
 
 

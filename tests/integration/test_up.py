@@ -13,15 +13,20 @@ from pathlib import Path
 import nats
 import pytest
 
+from tests import backends
 from tests.running_up import ROOT, RunningUp, clean_environment, eventually, processes_of, running_up
 
+pytestmark = pytest.mark.queue
 CHILDREN = {"web", "syncs", "consumers", "scheduler", "nats", "sandbox"}
 ANY_PORT = ("--port", "0")
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
-    with running_up(tmp_path_factory.mktemp("up"), *ANY_PORT) as up:
+    with (
+        backends.console(migrated=False) as console,
+        running_up(tmp_path_factory.mktemp("up"), *ANY_PORT, env=console) as up,
+    ):
         up.wait_until_ready()
         yield up
 
@@ -41,6 +46,18 @@ def children_of(pid: int) -> list[int]:
 def idle_workers(cluster_pid: int) -> list[int]:
     """All that the cluster's guard has forked: workers, pusher, monitor."""
     return [grandchild for child in children_of(cluster_pid) for grandchild in children_of(child)]
+
+
+def wait_for_beat(up: RunningUp, cluster: str, within_s: float = 30.0) -> None:
+    """Until a worker of this cluster gives a sign of life that is younger than this call."""
+    asked_s = time.monotonic()
+
+    def has_beaten() -> bool:
+        _status, parts = up.get("/readyz")
+        found = re.search(r"sign of life (\d+) seconds ago", parts["workers"][cluster]["detail"]) if parts else None
+        return found is not None and int(found[1]) + 1 < time.monotonic() - asked_s  # seconds are rounded
+
+    eventually(has_beaten, within_s, f"no sign of life from {cluster}")
 
 
 async def test_records_flow_from_the_sandbox_to_the_stream(up: RunningUp) -> None:
@@ -82,7 +99,7 @@ def test_killed_child_is_started_again(up: RunningUp, name: str) -> None:
 
 def test_hung_cluster_is_replaced_within_30_seconds(up: RunningUp) -> None:
     """Stopped workers are as a lock that never comes: the cluster's processes live, and nothing is done."""
-    time.sleep(10)  # heartbeats after the kills above
+    wait_for_beat(up, "consumers")  # after the kills above
     first = up.facts["pids"]["consumers"]
     for pid in idle_workers(first):
         os.kill(pid, signal.SIGSTOP)
@@ -97,7 +114,7 @@ async def test_restart_keeps_data_and_ports(up: RunningUp) -> None:
     assert time.monotonic() - started_s < 15
     assert processes_of(up.data_dir) == {}
     assert up.facts == {}
-    with running_up(up.data_dir) as again:
+    with running_up(up.data_dir, env=up.given) as again:
         again.wait_until_ready()
         for name in ("console_url", "nats_url", "sandbox_url"):
             assert again.facts[name] == before[name]
@@ -108,10 +125,10 @@ async def test_restart_keeps_data_and_ports(up: RunningUp) -> None:
 def test_nothing_outlives_a_killed_supervisor(up: RunningUp) -> None:
     """And the next `up` starts as if nothing had been."""
     up.stop()
-    with running_up(up.data_dir) as killed:
+    with running_up(up.data_dir, env=up.given) as killed:
         killed.wait_until_ready()
         killed.kill()
         eventually(lambda: processes_of(up.data_dir) == {}, within_s=5)
-    with running_up(up.data_dir) as again:
+    with running_up(up.data_dir, env=up.given) as again:
         again.wait_until_ready()
         assert "taken" not in again.output
