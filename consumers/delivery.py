@@ -17,7 +17,7 @@ from enum import Enum
 
 from consumers import basic, fenced, jetstream, streams
 from consumers import job as jobs
-from consumers.job import HELD_A_DRAIN, Batch, Job, StreamReset
+from consumers.job import BATCH_BYTES, HELD_A_DRAIN, Batch, Job, StreamReset
 from consumers.models import ConsumerCursor
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
@@ -30,7 +30,9 @@ class Outcome(Enum):
     LOST = "another worker took over"
 
 
-async def drain(cursor: ConsumerCursor, orm: Orm, *, late_at: float) -> tuple[Outcome, int]:
+async def drain(
+    cursor: ConsumerCursor, orm: Orm, *, late_at: float, batch_bytes: int = BATCH_BYTES
+) -> tuple[Outcome, int]:
     """Deliver until the log's end or until `late_at` (time.monotonic); how it ended, and how many were confirmed.
 
     Raises LinkError for what is wrong with the consumer's NATS.
@@ -38,10 +40,17 @@ async def drain(cursor: ConsumerCursor, orm: Orm, *, late_at: float) -> tuple[Ou
     job = await orm(jobs.plan, cursor)
     if job is None:
         return Outcome.STOPPED, 0
+    job.batch_bytes = batch_bytes
+    return await carry(job, orm, late_at=late_at)
+
+
+async def carry(job: Job, orm: Orm, *, late_at: float, trust_s: float = 0) -> tuple[Outcome, int]:
+    """Steps 2 to 5. What is known of a stream is trusted for `trust_s`, where the fence would tell that it changed."""
     try:
-        await connect(job, orm)
+        await connect(job, orm, trust_s=trust_s)
         await try_held(job, orm)
         outcome = await pump(job, orm, late_at=late_at)
+        streams.remember(job.link, job.filter, job.stream)  # all went as expected; else the next drain looks
     except LeaseLost:
         outcome = Outcome.LOST
     except StreamReset:
@@ -49,7 +58,7 @@ async def drain(cursor: ConsumerCursor, orm: Orm, *, late_at: float) -> tuple[Ou
     return outcome, job.delivered
 
 
-async def connect(job: Job, orm: Orm) -> None:
+async def connect(job: Job, orm: Orm, *, trust_s: float = 0) -> None:
     """Steps 2 and 3: a connection, and the stream as it is now."""
     working = job.consumer.working_inbox
     inboxes = (working,) if working and not job.settings.inbox else ()
@@ -57,8 +66,10 @@ async def connect(job: Job, orm: Orm) -> None:
     if not job.link.inbox and inboxes:  # rights have changed: look again
         await jetstream.drop_link(str(job.consumer.pk))
         job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings)
-    job.stream = await streams.find(job.link, job.filter, known_name=job.consumer.stream_name)
-    await orm(jobs.meet, job)
+    known = streams.recall(job.link, job.filter, at_least_seq=job.cursor.stream_seq, trust_s=trust_s)
+    job.stream = known or await streams.find(job.link, job.filter, known_name=job.consumer.stream_name)
+    if not jobs.is_met(job):
+        await orm(jobs.meet, job)
     job.prepare()
 
 

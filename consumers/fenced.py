@@ -6,9 +6,9 @@ by reading the stream: its newest message carries our cursor (`Sequin-Seq`). Nee
 
 from consumers import job as jobs
 from consumers import publishing, streams
-from consumers.connection import Conflict, NoAnswer
+from consumers.connection import Conflict, NoAnswer, Refused
 from consumers.job import Batch, Job, Published, StreamReset
-from consumers.publishing import WrongLast
+from consumers.publishing import NOT_YET, WrongLast
 from sequin_console.common import trace
 from sequin_console.common.runner import Orm
 
@@ -25,6 +25,10 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
                 job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.stream_seq
             )
     except (WrongLast, NoAnswer):
+        return await settle(job, orm)
+    except Refused as error:
+        if error.code not in NOT_YET:
+            raise
         return await settle(job, orm)
     return Published(seq, len(batch.messages))
 

@@ -77,6 +77,7 @@ class Link:
         self.denied_publishes: list[str] = []
         self.errors: list[str] = []
         self.is_doubted = False  # something was not answered: it may be half open, or our rights to hear have gone
+        self.streams: dict[str, Any] = {}  # what streams.py remembers, by filter
         self._client = _Client()
         self._client.insists_on_tls = settings.tls
         self._client.on_answer = self._on_answer

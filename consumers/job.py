@@ -18,7 +18,7 @@ from syncs import log as record_log
 
 BATCH_MOST = 1_000  # messages; the server's own limit
 BATCH_BYTES = 4 * 1024 * 1024
-TASK_BYTES = 64 * 1024 * 1024  # of batches in memory, when many cursors are drained side by side
+TASK_BYTES = 32 * 1024 * 1024  # of a batch each of all cursors drained side by side; each may hold two
 HELD_A_DRAIN = 100
 
 
@@ -99,8 +99,11 @@ class Published:
     again: bool = False
 
 
-def plan(cursor: ConsumerCursor) -> Job | None:
-    """Step 1; None when the consumer is not to deliver now."""
+def plan(cursor: ConsumerCursor, *, head: int | None = None, has_held: bool = True) -> Job | None:
+    """Step 1; None when the consumer is not to deliver now.
+
+    head, has_held  of the sync's log, whether records are set aside: where the caller has just read them
+    """
     consumer = cursor.consumer
     if consumer.state not in DRAINING or (
         consumer.state == ConsumerState.REMOVING and consumer.removal != Messages.TOMBSTONES
@@ -113,9 +116,9 @@ def plan(cursor: ConsumerCursor) -> Job | None:
         settings=consumer.nats_settings(),
         provider=cursor.sync.provider,
         filter=subject_filter(consumer.subject_prefix, cursor.sync_id),
-        held={row.record_id: row for row in held},
+        held={row.record_id: row for row in held} if has_held else {},
         reader=record_log.LogReader(cursor.sync_id, consumer.collection_ids),
-        head=record_log.head(cursor.sync_id),
+        head=record_log.head(cursor.sync_id) if head is None else head,
         stream_seq=cursor.stream_seq,
     )
 
@@ -128,6 +131,16 @@ def is_reset(cursor: ConsumerCursor, stream: Stream) -> bool:
     return is_other or stream.last_seq < cursor.stream_seq
 
 
+def is_met(job: Job) -> bool:
+    """Whether there is nothing to note: the stream is the one of last time, and works as it did."""
+    cursor, stream, consumer = job.cursor, job.stream, job.consumer
+    return (
+        not is_reset(cursor, stream)
+        and (cursor.stream_name, cursor.stream_created) == (stream.name, stream.created)
+        and all(getattr(consumer, name) == value for name, value in _now_known(job).items())
+    )
+
+
 def meet(job: Job) -> None:
     """Step 3: note which stream this is; begin a new run when it is not the one of last time."""
     cursor, stream, consumer = job.cursor, job.stream, job.consumer
@@ -138,11 +151,15 @@ def meet(job: Job) -> None:
         warn(consumer, f"The stream {stream.name} was made anew or lost messages, so everything is being sent again.")
     elif (cursor.stream_name, cursor.stream_created) != tuple(place.values()):
         cursor.fenced_update(**place)
-    promise = Promise.FENCED if stream.is_atomic else Promise.BASIC
-    now_known = {"stream_name": stream.name, "promise": promise, "working_inbox": job.link.inbox}
+    now_known = _now_known(job)
     if any(getattr(consumer, name) != value for name, value in now_known.items()):
         NatsConsumer.objects.filter(pk=consumer.pk).update(**now_known)
         changes.announce(consumer.topic)
+
+
+def _now_known(job: Job) -> dict[str, Any]:
+    promise = Promise.FENCED if job.stream.is_atomic else Promise.BASIC
+    return {"stream_name": job.stream.name, "promise": promise, "working_inbox": job.link.inbox}
 
 
 def read_batch(job: Job, after: int) -> Batch | None:

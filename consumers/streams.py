@@ -7,7 +7,8 @@ that settings newer than the client library (allow_atomic …) are neither lost 
 import base64
 import json
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consumers.connection import LinkError, NobodyListens, Refused
@@ -27,6 +28,7 @@ def recommended_name(prefix: str) -> str:
 
 ATOMIC_VERSION = (2, 12, 0)
 NO_MESSAGE, NO_STREAM = 10037, 10059
+FENCE_FILTER = "Nats-Expected-Last-Subject-Sequence-Subject"  # stays on a stored message
 
 RECOMMENDED: dict[str, Any] = {
     "retention": "limits",
@@ -51,6 +53,7 @@ class Stream:
     messages: int
     size_bytes: int
     has_leader: bool
+    asked_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def subjects(self) -> list[str]:
@@ -106,8 +109,8 @@ class LastMessage:
 
     @property
     def ends_batch(self) -> bool:
-        """Whether it closed an atomic batch: then all that the batch's sender had before it is stored, too."""
-        return self.headers.get("Nats-Batch-Commit") == "1"
+        """Whether it closed an atomic batch or was fenced itself: then all its sender had before it is stored, too."""
+        return self.headers.get("Nats-Batch-Commit") == "1" or FENCE_FILTER in self.headers
 
 
 async def ask(link: Link, verb: str, body: Any = None, *, wait_s: float = 5.0) -> dict[str, Any]:
@@ -153,6 +156,22 @@ async def find(link: Link, subject: str, *, known_name: str = "") -> Stream:
             "Press Create the stream, or run the nats stream add line shown under Checks.",
         )
     return await info(link, name)
+
+
+def remember(link: Link, subject: str, stream: Stream) -> None:
+    """Keep what is known of the stream that takes a filter, until it is next recalled."""
+    link.streams[subject] = stream
+
+
+def recall(link: Link, subject: str, *, at_least_seq: int, trust_s: float) -> Stream | None:
+    """What was remembered and is not older than `trust_s`, where the fence tells if it is no longer true.
+
+    It is forgotten by that: remember it again when all went well. at_least_seq: how far it is known to have come.
+    """
+    stream = link.streams.pop(subject, None)
+    if stream is None or not stream.is_atomic or time.monotonic() - stream.asked_at > trust_s:
+        return None
+    return replace(stream, last_seq=max(stream.last_seq, at_least_seq))
 
 
 async def subject_count(link: Link, name: str, subject: str) -> int:

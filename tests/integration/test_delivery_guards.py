@@ -318,6 +318,26 @@ def test_invariant_6_unknown_outcome_is_settled_by_reading_the_stream() -> None:
         assert info["state"]["last_seq"] == 101  # 1 + 100: none was stored twice
 
 
+def test_invariant_6_few_messages_go_one_by_one_and_are_settled_where_they_broke_off() -> None:
+    """The third of five was stored and its ack lost: settled by reading the stream, none is stored twice."""
+    with stage() as (server, log, consumer):
+        log.fill(5)
+        request, left = jetstream.Link.request, [3]
+
+        async def third_is_unheard(link: Any, subject: str, *args: Any, **options: Any) -> bytes:
+            answer = await request(link, subject, *args, **options)
+            if subject.startswith("sequin-records."):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise NoAnswer("lost")
+            return answer
+
+        with mock.patch.object(jetstream.Link, "request", third_is_unheard):
+            drain(consumer)
+        assert cursor_of(consumer).acked_seq == log.head
+        assert run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["state"]["last_seq"] == 1 + 5
+
+
 def test_replay_is_not_cut_short_by_an_older_runs_messages() -> None:
     """A settle that trusted a message of the run before would skip the whole replay."""
     with stage() as (server, log, consumer):
