@@ -5,8 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from consumers import removal, scheduling
-from sequin_console.common.task_queue import QueueAway
+from consumers import courier, removal
 from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
@@ -18,13 +17,11 @@ def connect() -> None:
 
 
 def on_appended(sender: Any, *, sync_id: UUID, **_extra: Any) -> None:
-    """Queue the drains this concerns. A failure is only logged: the scheduler finds lagging cursors by itself."""
+    """Have it delivered. A failure is only logged: the scheduler finds lagging cursors by itself."""
     try:
-        scheduling.queue_for_sync(sync_id)
-    except QueueAway as error:
-        log.warning("the queue is away; the scheduler will find the drains", sync=str(sync_id), error=str(error))
+        courier.note(sync_id)
     except Exception:
-        log.exception("queueing drains failed; the scheduler will find them", sync=str(sync_id))
+        log.exception("noting a grown log failed; the scheduler will find it", sync=str(sync_id))
 
 
 def on_may_forget(sender: Any, *, sync_id: UUID, collection_id: str | None, removal: str, **_extra: Any) -> bool:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
-from django.utils import timezone
 
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.states import DRAINING, ConsumerState
@@ -29,13 +28,6 @@ def enqueue_due(now: datetime) -> int:
     """
     make_missing_cursors()
     return queue(lagging(now), now) + _queue_checks(now)
-
-
-def queue_for_sync(sync_id: UUID) -> int:
-    """Queue the drains that a grown log concerns; a cursor that is queued or being drained is left alone."""
-    now = timezone.now()
-    make_missing_cursors(sync_id)
-    return queue(lagging(now).filter(sync_id=sync_id), now)
 
 
 def lagging(now: datetime) -> QuerySet[ConsumerCursor]:

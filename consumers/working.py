@@ -10,7 +10,7 @@ from django.utils import timezone
 from consumers import completeness, delivery, health, removal, scheduling, services
 from consumers.connection import LinkError
 from consumers.delivery import Outcome
-from consumers.job import is_reset
+from consumers.job import BATCH_BYTES, TASK_BYTES, is_reset
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.preflight import Preflight
 from consumers.states import ConsumerState
@@ -33,9 +33,17 @@ def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
     """
     by_pk = {cursor.pk: cursor for cursor in cursors}
     late_at = time.monotonic() + budget_s
+    batch_bytes = min(BATCH_BYTES, TASK_BYTES // max(len(by_pk), 1))
 
     async def work(pk: int, orm: runner.Orm) -> tuple[Outcome, int]:
-        return await delivery.drain(by_pk[pk], orm, late_at=late_at)
+        cursor = by_pk[pk]
+        try:
+            result = await delivery.drain(cursor, orm, late_at=late_at, batch_bytes=batch_bytes)
+        except Exception:
+            await orm(cursor.release)  # each as soon as it is done: it must not wait for a neighbour's time-out
+            raise
+        await orm(cursor.release)
+        return result
 
     results = runner.run_side_by_side(
         work, by_pk, timeout_s=budget_s + GRACE_S, tick=lambda: heartbeats.beat("consumers")

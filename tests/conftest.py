@@ -4,11 +4,14 @@ Cast: Ada edits, Vera views, Stan is a stranger, Root is the admin.
 """
 
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client
+from django.utils import timezone
 
+from consumers import courier, scheduling
 from sequin_console.accounts.models import User
 from sequin_console.accounts.rights import Role
 from sequin_console.common import changes, heartbeats
@@ -51,6 +54,21 @@ def announcer(monkeypatch: pytest.MonkeyPatch) -> SilentAnnouncer:
     silent = SilentAnnouncer()
     monkeypatch.setattr(changes, "_announcer", silent)
     return silent
+
+
+class QueueingCourier(courier.Courier):
+    """Queues every drain, as for a large lag, and has no thread that would deliver after the test is over."""
+
+    def note(self, sync_id: UUID) -> None:
+        now = timezone.now()
+        scheduling.make_missing_cursors(sync_id)
+        scheduling.queue(scheduling.lagging(now).filter(sync_id=sync_id), now)
+
+
+@pytest.fixture(autouse=True)
+def no_courier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the tests' own process nothing is delivered behind their back."""
+    monkeypatch.setattr(courier, "_courier", QueueingCourier())
 
 
 @pytest.fixture(autouse=True)

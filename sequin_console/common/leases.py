@@ -39,10 +39,10 @@ class Leased(models.Model):
         self.fenced_update(lease_no=self.lease_no)
 
     def release(self) -> None:
-        """Give the unit back early. Harmless when it was lost, or given back before by a `fenced_update`."""
-        if self.lease_until is None:
-            return
-        type(self)._base_manager.filter(pk=self.pk, lease_no=self.lease_no).update(lease_until=None)
+        """Give the unit back early. Harmless when it was lost, or given back before."""
+        if self.lease_until is not None:
+            type(self)._base_manager.filter(pk=self.pk, lease_no=self.lease_no).update(lease_until=None)
+            self.lease_until = None
 
 
 T = TypeVar("T", bound=Leased)
@@ -79,6 +79,16 @@ def take_many(model: type[T], pks: Sequence[Any], *, seconds: float, related: Se
         rows.filter(pk__in=won).update(lease_no=F("lease_no") + 1, lease_until=until(seconds))
         taken = rows.select_related(*related).in_bulk(won) if related else rows.in_bulk(won)
     return [taken[pk] for pk in dict.fromkeys(pks) if pk in taken]
+
+
+def seize(row: Leased, *, seconds: float) -> bool:
+    """Take the lease of a row as it was just read; False when somebody holds it, or took it since."""
+    as_read = type(row)._base_manager.filter(is_free(), pk=row.pk, lease_no=row.lease_no, lease_until=row.lease_until)
+    lease_no, lease_until = row.lease_no + 1, until(seconds)
+    if not as_read.update(lease_no=lease_no, lease_until=lease_until):
+        return False
+    row.lease_no, row.lease_until = lease_no, lease_until
+    return True
 
 
 @contextmanager
