@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.apps import LOOPBACK_HOSTS
@@ -20,7 +20,7 @@ from sandbox.faults import PROVIDERS, Fault
 
 MAX_HEAD_BYTES = 16_384
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-BODY_FAULTS = ("drop", "truncated", "malformed")
+BODY_FAULTS = ("drop", "truncated", "malformed", "garbled_gzip")
 
 
 class Edge:
@@ -54,6 +54,10 @@ class Edge:
             await self.app(scope, receive, send)
         elif fault.kind == "hang":
             await hang(fault.seconds, receive, send)
+        elif fault.kind == "trickle":
+            await trickle(fault.seconds, self.app, scope, receive, send)
+        elif fault.kind == "redirect":
+            await elsewhere(scope)(scope, receive, send)
         elif fault.kind in BODY_FAULTS:
             await damage(fault.kind, self.app, scope, receive, send)
         else:
@@ -101,15 +105,36 @@ def is_same_origin(headers: Headers) -> bool:
 
 async def hang(seconds: float, receive: Receive, send: Send) -> None:
     """Say nothing until the client gives up or `seconds` are over; then close the connection without an answer."""
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
     try:
-        await asyncio.wait_for(gone(), seconds)
+        await asyncio.wait_for(until_gone(receive), seconds)
     except TimeoutError:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+
+
+async def trickle(seconds: float, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let the app answer, then hand its body out byte by byte, `seconds` apart, until the client gives up."""
+    start, body = await collect(app, scope, receive)
+    gone = asyncio.ensure_future(until_gone(receive))
+    await send(start)
+    for at in range(len(body)):
+        await send({"type": "http.response.body", "body": body[at : at + 1], "more_body": at + 1 < len(body)})
+        done, _ = await asyncio.wait([gone], timeout=seconds)
+        if done:
+            return
+    gone.cancel()
+
+
+async def until_gone(receive: Receive) -> None:
+    """Returns when the client has given up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def elsewhere(scope: Scope) -> Response:
+    """To the same place under another name: who follows gets a good answer, and has carried the token to a stranger."""
+    _, port = scope["server"]
+    query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+    return RedirectResponse(f"http://localhost:{port}{scope['path']}{query}", 302)
 
 
 async def damage(kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,8 +145,11 @@ async def damage(kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: 
         await send(start)
         await send({"type": "http.response.body", "body": half, "more_body": True})
         return
-    body = half if kind == "truncated" else b"{'oops': " + half + b"\xff}"
-    MutableHeaders(scope=start)["content-length"] = str(len(body))
+    body = half if kind in ("truncated", "garbled_gzip") else b"{'oops': " + half + b"\xff}"
+    headers = MutableHeaders(scope=start)
+    headers["content-length"] = str(len(body))
+    if kind == "garbled_gzip":
+        headers["content-encoding"] = "gzip"
     await send(start)
     await send({"type": "http.response.body", "body": body})
 

@@ -23,6 +23,9 @@ KINDS = {
     "drop": "the connection closes in the middle of the body",
     "truncated": "half a body, though the answer looks whole",
     "malformed": "a body that is no JSON",
+    "trickle": "the body comes byte by byte, each late",
+    "garbled_gzip": "a body that says it is gzip and is not",
+    "redirect": "302 to another host",
     "expired_token": "the access token used is dead from now on",
     "revoked_grant": "all grants are revoked, with their tokens",
     "lost_page_token": "the place a next page starts at is no longer known",
@@ -31,7 +34,7 @@ KINDS = {
     "clock_skew": "the Date header is off",
 }
 DEFAULT_PATHS = {"lost_page_token": {"salesforce": "/query/0r8", "stripe": "starting_after="}}
-DEFAULT_SECONDS = {"slow": 2.0, "hang": 600.0, "clock_skew": 3_600.0}
+DEFAULT_SECONDS = {"slow": 2.0, "hang": 600.0, "trickle": 1.0, "clock_skew": 3_600.0}
 QUIET_KINDS = frozenset({"slow", "clock_skew"})
 
 

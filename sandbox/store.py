@@ -100,7 +100,8 @@ class Store:
                 f"SELECT {COLUMNS} FROM pending WHERE shelf = ? AND id = ? ORDER BY version DESC LIMIT 1",
                 (shelf, record_id),
             )
-            if rows:
+            seen = self.visible(shelf, record_id)
+            if rows and (seen is None or seen.version < Row(*rows[0]).version):
                 return None if rows[0][4] == GONE else Row(*rows[0])
         return self.visible(shelf, record_id)
 
