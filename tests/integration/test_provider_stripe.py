@@ -192,7 +192,8 @@ async def test_an_outage_sets_nothing_aside(sandbox):
     async with stripe(sandbox) as bench:
         cursor = await bench.start(CUSTOMER)
         create(sandbox, "customers", name="Ada")
-        sandbox.control("POST", "faults", {"provider": "stripe", "kind": "server_error", "path": "/v1/customers"})
+        for path in ("/v1/customers", "/v1/events?limit=1"):
+            sandbox.control("POST", "faults", {"provider": "stripe", "kind": "server_error", "path": path})
         with pytest.raises(UpstreamFailed):
             await bench.look(cursor, CUSTOMER)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.records import RawRecord, Skipped
-from syncs.providers.stripe.catalogue import Resource
+from syncs.providers.stripe.catalogue import BY_ID, Resource
 from syncs.providers.stripe.errors import ObjectGone
 from syncs.providers.stripe.lists import MOST_SICK, Failed, Lists, together
 
@@ -22,16 +22,21 @@ class Wanted:
 async def read(lists: Lists, wanted: Sequence[Wanted]) -> tuple[list[RawRecord], tuple[Skipped, ...]]:
     """The objects as they are now, and those that cannot be read.
 
-    An outage is raised: more than a few fail, or the list of a failing object does not answer either.
+    An outage is raised: more than a few fail, of more than one list, or not even the list of events answers. One list
+    in trouble is none: its objects are set aside, and the others go on.
     """
     outcomes = await together(_one(lists, each) for each in wanted)
     failed = [
         (each, outcome.error) for each, outcome in zip(wanted, outcomes, strict=True) if isinstance(outcome, Failed)
     ]
-    if len(failed) > MOST_SICK:
+    failing = {each.resource.id: each.resource for each, _ in failed}
+    if len(failed) > MOST_SICK and len(failing) > 1:
         raise failed[0][1]
-    for resource in {each.resource.id: each.resource for each, _ in failed}.values():
-        await lists.probe(resource)
+    for resource in failing.values():
+        try:
+            await lists.probe(resource)
+        except UpstreamFailed:
+            await lists.probe(BY_ID["stripe:event"])
     skipped = (Skipped(each.resource.id, each.id, error.message) for each, error in failed)
     return [outcome for outcome in outcomes if isinstance(outcome, RawRecord)], tuple(skipped)
 

@@ -270,18 +270,36 @@ async def test_objects_that_cannot_be_served_are_set_aside_while_their_list_answ
     assert pages[-1].done
 
 
-@pytest.mark.parametrize(("count", "list_status"), [(1, 500), (21, 200)])
-async def test_an_outage_sets_nothing_aside(count, list_status):
-    events = [event("customer.updated", {"id": f"cus_{n}", "object": "customer"}, number=n) for n in range(count)]
+@pytest.mark.parametrize(("lists", "are_events_well"), [(["customer"], False), (["customer", "product"], True)])
+async def test_an_outage_sets_nothing_aside(lists, are_events_well):
+    """Not even events are listed any more, or many objects of more than one list fail."""
+    count = 24 if are_events_well else 1
+    names = [lists[n % len(lists)] for n in range(count)]
+    events = [event(f"{name}.updated", {"id": f"{name}_{n}", "object": name}, number=n) for n, name in enumerate(names)]
+
+    def upstream(request):
+        is_probe = request.url.params.get("limit") == "1"
+        if request.url.path == "/v1/events" and (are_events_well or not is_probe):
+            return listed(events)
+        return answer({"error": {}}, 500)
+
+    with pytest.raises(UpstreamFailed):
+        await changes(upstream, *(f"stripe:{name}" for name in lists), cursor={"t": NOW - 60})
+
+
+async def test_one_list_in_trouble_keeps_no_other_from_its_changes():
+    names = ["product"] * 30 + ["customer"]
+    events = [event(f"{name}.updated", {"id": f"{name}_{n}", "object": name}, number=n) for n, name in enumerate(names)]
 
     def upstream(request):
         if request.url.path == "/v1/events":
             return listed(events)
-        is_list = request.url.path == "/v1/customers"
-        return answer({"object": "list", "data": []}, list_status) if is_list else answer({"error": {}}, 500)
+        is_well = request.url.path.startswith("/v1/customers")
+        return answer({"id": "customer_30"}) if is_well else answer({"error": {}}, 500)
 
-    with pytest.raises(UpstreamFailed):
-        await changes(upstream, "stripe:customer", cursor={"t": NOW - 60})
+    pages = await changes(upstream, "stripe:customer", "stripe:product", cursor={"t": NOW - 60})
+    assert [record.upstream_id for page in pages for record in page.records] == ["customer_30"]
+    assert {each.collection_id for page in pages for each in page.skipped} == {"stripe:product"}
 
 
 async def test_an_object_whose_nested_list_does_not_come_is_set_aside():
