@@ -23,7 +23,7 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import hosts
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.access import Access
+from syncs.providers.kit.access import Access, CannotRenew
 from syncs.providers.kit.auth import TokenGrant
 from syncs.providers.kit.catalogue import OAuth2, Provider
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape, UpstreamFailed
@@ -33,6 +33,7 @@ from syncs.states import CredentialState
 log = structlog.get_logger(__name__)
 
 RENEW_LEASE_S = 60
+GRANT_S = 15  # a token endpoint answers at once or not at all; a task must still have the time to say so
 RENEW_AT = 0.75  # of the token's lifetime
 _https: dict[int, httpx.AsyncClient] = {}
 
@@ -48,10 +49,11 @@ def shared_http() -> httpx.AsyncClient:
 async def request_grant(oauth: OAuth2, login_url: str, form: Mapping[str, str]) -> TokenGrant:
     """Ask a token endpoint (RFC 6749 4.1.3, 6). Never repeated here: codes and rotating tokens are good for one use."""
     try:
-        response = await shared_http().post(
-            login_url + oauth.token_path, data=dict(form), headers={"Accept": "application/json"}
-        )
-    except (httpx.HTTPError, OSError) as fault:
+        async with asyncio.timeout(GRANT_S):
+            response = await shared_http().post(
+                login_url + oauth.token_path, data=dict(form), headers={"Accept": "application/json"}
+            )
+    except (httpx.HTTPError, OSError, TimeoutError) as fault:
         raise UpstreamFailed("The provider's sign-in did not answer.", detail=type(fault).__name__) from None
     if response.status_code != 200:
         raise oauth.error(response.status_code, response.content)
@@ -111,7 +113,8 @@ class StoredAccess:
     def _is_stale(self) -> bool:
         row = self._credential
         if row.state == CredentialState.RECONNECT:
-            raise CredentialsRefused(row.error or "The provider no longer accepts this connection.")
+            message = row.error or "The provider no longer accepts this connection."
+            raise CredentialsRefused(message, next_step=row.next_step)
         if self._oauth is None:
             return False
         expired = row.access_expires_at is not None and row.access_expires_at <= timezone.now()
@@ -120,7 +123,7 @@ class StoredAccess:
     async def _renew(self, refused_token: str) -> None:
         """Renew under the lease, or wait for whoever holds it and take what they got."""
         if self._oauth is None:
-            raise CredentialsRefused("The provider refused the key.", next_step="Create a new key and paste it in.")
+            raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")
         for _ in range(2 * RENEW_LEASE_S):
             if await self._orm(self._take, refused_token):
                 break

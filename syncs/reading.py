@@ -50,9 +50,12 @@ class Superseded(Exception):
 
 
 class Account:
-    """One credential during a run: its feeds share a client, hence its pace and its pause."""
+    """One credential during a run: its feeds share a client, hence its pace and its pause.
 
-    def __init__(self, credential: Credential, orm: Orm) -> None:
+    give_up_at  time.monotonic(): no answer is waited for beyond, so that a provider's silence can still be told
+    """
+
+    def __init__(self, credential: Credential, orm: Orm, give_up_at: float) -> None:
         self.credential = credential
         self.quota: Quota | None = None
         self.source = access.StoredAccess(credential, orm)
@@ -63,6 +66,7 @@ class Account:
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,
             waiting=lambda: trace.span("fetch"),
+            give_up_at=give_up_at,
         )
 
     def _note_quota(self, quota: Quota) -> None:

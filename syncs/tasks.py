@@ -51,13 +51,16 @@ def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
     credentials = {feed.pk: feed.sync.credential for feed in feeds}
     by_pk = {feed.pk: feed for feed in feeds}
     accounts: dict[UUID, Account] = {}
+    spare_s = settings.TASK_TIMEOUT_S - settings.BUDGET_S
+    give_up_at, hard_stop_s = late_at + spare_s / 4, settings.BUDGET_S + spare_s / 2
 
     async def work(pk: int, orm: runner.Orm) -> None:
         credential = credentials[pk]
-        account = accounts.get(credential.pk) or accounts.setdefault(credential.pk, Account(credential, orm))
-        await FeedRun(by_pk[pk], account, orm, late_at).run()
+        if credential.pk not in accounts:
+            accounts[credential.pk] = Account(credential, orm, give_up_at)
+        await FeedRun(by_pk[pk], accounts[credential.pk], orm, late_at).run()
+        await orm(by_pk[pk].release)  # not only when the slowest of its neighbours is done
 
-    hard_stop_s = (settings.BUDGET_S + settings.TASK_TIMEOUT_S) / 2
     return runner.run_side_by_side(work, by_pk, timeout_s=hard_stop_s, tick=lambda: heartbeats.beat(QUEUE))
 
 

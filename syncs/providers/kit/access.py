@@ -15,6 +15,10 @@ class Access:
     headers: Mapping[str, str] = field(repr=False)
 
 
+class CannotRenew(CredentialsRefused):
+    """There is nothing to renew: a pasted key. What the provider said of it is then the better reason."""
+
+
 class AccessSource(Protocol):
     """Hands out access, and renews it once upstream refuses it. Backed by the credential store, or fixed in tests."""
 
@@ -24,7 +28,8 @@ class AccessSource(Protocol):
     async def renew(self, refused: Access) -> Access:
         """Fresh access in place of the one just refused with 401.
 
-        Raises CredentialsRefused when it cannot be had. If somebody else renewed meanwhile, theirs comes back.
+        Raises CredentialsRefused when it cannot be had, CannotRenew when it never can. If somebody else renewed
+        meanwhile, theirs comes back.
         """
 
 
@@ -38,4 +43,4 @@ class FixedAccess:
         return self.granted
 
     async def renew(self, refused: Access) -> Access:
-        raise CredentialsRefused("The provider refused the key.", next_step="Create a new key and paste it in.")
+        raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")

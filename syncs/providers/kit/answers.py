@@ -25,10 +25,14 @@ class Answer:
     date: datetime | None = None
 
     def moment(self) -> datetime:
-        """The provider's own time when it answered. Raises UnexpectedShape when it did not say."""
+        """The provider's own time when it answered, but never later than ours.
+
+        "Now" says below which time nothing can show up late: too early only costs reading twice, too late loses rows.
+        Raises UnexpectedShape when it did not say.
+        """
         if self.date is None:
             raise UnexpectedShape("The provider answered without a date, so we cannot tell where reading stands.")
-        return self.date
+        return min(self.date, datetime.now(UTC))
 
 
 def no_error(_answer: Answer) -> ProviderError | None:

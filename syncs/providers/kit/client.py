@@ -13,7 +13,7 @@ import aiohttp
 import httpx
 
 from syncs.providers.kit import raw
-from syncs.providers.kit.access import Access, AccessSource, FixedAccess
+from syncs.providers.kit.access import Access, AccessSource, CannotRenew
 from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop, retry_after
 from syncs.providers.kit.errors import (
     CredentialsRefused,
@@ -47,6 +47,7 @@ class Client:
     may_move      the token answer says where the API lives: a host name that is gone is worth a renewal, once
     settings      options for readers, by name; tests lower thresholds with it
     waiting       entered while an answer is waited for
+    give_up_at    by `clock`: no answer is waited for beyond, for then our own work must be over
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Client:
         concurrency: int = 4,
         settings: Mapping[str, Any] | None = None,
         waiting: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        give_up_at: float = float("inf"),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = chance.random,
@@ -74,7 +76,7 @@ class Client:
         self._read_quota, self._on_quota, self._spare_quota = read_quota, on_quota, spare_quota
         self._quota: Quota | None = None
         self._may_move = may_move
-        self._waiting = waiting
+        self._waiting, self._give_up_at = waiting, give_up_at
         self._sleep, self._clock, self._random = sleep, clock, random
         self._slots = asyncio.Semaphore(concurrency)
         self._paused_until = 0.0
@@ -101,7 +103,7 @@ class Client:
         return await self.send("POST", path, json=json, headers=headers)
 
     def server_now(self) -> datetime:
-        """The provider's time in its latest `Date` header, never ours. Raises UnexpectedShape before any answer."""
+        """The provider's time in its latest `Date` header, never later than ours. Raises UnexpectedShape before any."""
         if self._server_now is None:
             raise UnexpectedShape("The provider has not told its time yet.")
         return self._server_now
@@ -130,10 +132,13 @@ class Client:
             error: ProviderError
             try:
                 return await self._once(method, path, access, is_json, parts)
-            except CredentialsRefused:
-                if renewed or isinstance(self._source, FixedAccess):
+            except CredentialsRefused as refusal:
+                if renewed:
                     raise
-                access, renewed = await self._source.renew(access), True
+                try:
+                    access, renewed = await self._source.renew(access), True
+                except CannotRenew:
+                    raise refusal from None
                 continue
             except RateLimited as limited:
                 self._pause(limited.retry_after_s)
@@ -148,7 +153,7 @@ class Client:
                     continue
                 error = failed
             tries += 1
-            if tries >= TRIES:
+            if tries >= TRIES or self._clock() >= self._give_up_at:
                 raise error
             await self._sleep(FIRST_WAIT_S * 2 ** (tries - 1) * (0.5 + self._random() / 2))
 
@@ -159,9 +164,11 @@ class Client:
             read_no = self._draw_read_no()
             try:
                 with self._waiting():
-                    async with asyncio.timeout(TOTAL_S):
+                    async with asyncio.timeout(min(TOTAL_S, self._give_up_at - self._clock())):
                         answer = await self._exchange(method, url, headers, is_json, parts, read_no)
-            except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as fault:
+            except TimeoutError:
+                raise UpstreamFailed("The provider did not answer in time.", detail="TimeoutError") from None
+            except (httpx.HTTPError, aiohttp.ClientError, OSError) as fault:
                 # The exception's text may hold the URL; its type says enough.
                 gone = isinstance(fault.__cause__ or fault, aiohttp.ClientConnectorDNSError)
                 kind = HostGone if gone else UpstreamFailed
@@ -196,8 +203,8 @@ class Client:
         return Answer(response.status_code, response.headers, raw.repaired(body) if is_json else body, read_no, date)
 
     def _note(self, answer: Answer) -> None:
-        if answer.date is not None and (self._server_now is None or answer.date > self._server_now):
-            self._server_now = answer.date
+        if answer.date is not None and (self._server_now is None or answer.moment() > self._server_now):
+            self._server_now = answer.moment()
         quota = self._read_quota(answer.headers)
         if quota is not None:
             self._quota = quota

@@ -6,7 +6,7 @@ ProviderError
 ├── CollectionGone       the collection no longer exists for this account (kind `permission`)
 ├── RateLimited          asked to slow down, or the quota is used up (kind `rate_limit`)
 ├── UpstreamFailed       no answer, 5xx, broken body: worth another try (kind `upstream`)
-│   └── HostGone         its host's name no longer exists: the account may have moved
+│   └── HostGone         its host is not there any more, or sends us elsewhere: the account may have moved
 ├── CursorLost           upstream forgot our place: start that walk again (kind `upstream`)
 └── UnexpectedShape      an answer we do not understand: stop, keep what we have (kind `shape`)
 """
@@ -61,7 +61,7 @@ class UpstreamFailed(ProviderError):
 
 
 class HostGone(UpstreamFailed):
-    """The API host's name does not resolve."""
+    """The API host's name does not resolve, or all it does is to name another host."""
 
 
 class CursorLost(ProviderError):

@@ -7,6 +7,7 @@ from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
     CursorLost,
+    HostGone,
     PermissionMissing,
     ProviderError,
     RateLimited,
@@ -59,8 +60,10 @@ def classify(answer: Answer) -> ProviderError | None:
     """None for a good answer, else the error it means. Unknown refusals are left to the client's last word."""
     if answer.status < 300:
         return None
-    if answer.status < 400:  # the org moved: the renewed token names the new instance
-        return CredentialsRefused("Salesforce moved this organisation to another address.")
+    if (
+        answer.status < 400
+    ):  # has the org moved? A renewed token names its instance; else it passes, as maintenance does
+        return HostGone("Salesforce sends us to another address.")
     code, message = error_code(answer.body)
     if answer.status == 401:
         return CredentialsRefused("Salesforce no longer accepts our session.")

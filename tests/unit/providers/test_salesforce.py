@@ -17,6 +17,7 @@ from syncs.providers.kit.catalogue import Deletes, Quota
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
+    HostGone,
     PermissionMissing,
     RateLimited,
     UnexpectedShape,
@@ -157,7 +158,7 @@ def test_queries_are_readable_and_fit_a_url():
     ("answer", "kind"),
     [
         (refused(401, "INVALID_SESSION_ID"), CredentialsRefused),
-        (refused(302), CredentialsRefused),
+        (refused(302), HostGone),
         (refused(403, "REQUEST_LIMIT_EXCEEDED"), RateLimited),
         (refused(403, "API_DISABLED_FOR_ORG"), PermissionMissing),
         (refused(403, "API_CURRENTLY_DISABLED"), PermissionMissing),
