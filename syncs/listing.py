@@ -1,16 +1,17 @@
 """What the API lists of the upstream half: filtered, by keyset pages, in a fixed number of queries."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 
+from sequin_console.accounts.rights import Right, require
 from sequin_console.common import rest
 from syncs import log, public_ids, queries
-from syncs.models import Credential, OAuthApp, Record, Sync, SyncCollection
+from syncs.models import Credential, OAuthApp, Record, Sync, SyncCollection, SyncHead
 from syncs.queries import SyncRow
 from syncs.schemas import CredentialQuery, OAuthAppQuery, RecordQuery, SyncQuery
 
@@ -45,6 +46,9 @@ def _filtered(rows: QuerySet[Any], query: Any, **columns: str) -> QuerySet[Any]:
     """Rows whose columns equal what the query names them by, where it does, and whose metadata contains its own."""
     wanted = {column: value for column, name in columns.items() if (value := getattr(query, name))}
     return rest.with_metadata(rows.filter(**wanted), query.metadata)
+
+
+CLOCKS_APART = timedelta(minutes=5)  # between nodes: places in a log follow time no better than this
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------
@@ -97,21 +101,69 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def records(actor: Any, query: RecordQuery) -> tuple[list[RecordRow], str | None]:
-    """One page of records by sync and sequence, oldest change first: what changes meanwhile comes again at the end."""
-    rows = Record.objects.filter(sync__in=_sync_pks(actor, query.sync_id)).order_by("sync_id", "seq")
-    if query.cursor:
-        sync_id, seq = rest.open_cursor(query.cursor, UUID, rest.sequence_no)
-        rows = rows.filter(Q(sync_id__gt=sync_id) | Q(seq__gt=seq), sync_id__gte=sync_id)
-    if query.collection_id:
-        rows = rows.filter(collection__in=_collection_pks(query))
-    if query.upstream_id:
-        rows = rows.filter(upstream_id=query.upstream_id)
+    """One page of records by sync and sequence, oldest change first: what changes meanwhile comes again at the end.
+
+    What few records may fit (a collection, what has changed lately) is asked for sync by sync, each by an index that
+    knows it, in those that have some: looked for in the order of all, it would be found at the end of everything.
+    """
+    pks = _sync_pks(actor, query.sync_id)
+    rows = _fitting(Record.objects.filter(sync__in=pks).order_by("sync_id", "seq"), query)
+    place = rest.open_cursor(query.cursor, UUID, rest.sequence_no) if query.cursor else None
+    if query.collection_id or query.changed_since is not None:
+        found = _sync_by_sync(rows, pks, query, place)
+    else:
+        if place is not None:
+            rows = rows.filter(Q(sync_id__gt=place[0]) | Q(seq__gt=place[1]), sync_id__gte=place[0])
+        found = list(rows.values_list(*_ROW)[: query.limit + 1])
+    return rest.cut([RecordRow(*row) for row in found], query.limit, lambda row: (str(row.sync_id), row.seq))
+
+
+def _fitting(rows: QuerySet[Record], query: RecordQuery) -> QuerySet[Record]:
+    if query.upstream_id:  # a few, found by the index of ids: asked first, lest they are looked for in order
+        named = Record.objects.filter(collection__in=_collections(query).values("pk"), upstream_id=query.upstream_id)
+        rows = rows.filter(pk__in=list(named.order_by().values_list("pk", flat=True)))
     if query.deleted is not None:
         rows = rows.filter(deleted=query.deleted)
     if query.changed_since is not None:
         rows = rows.filter(changed_at__gte=query.changed_since)
-    found = [RecordRow(*row) for row in rows.values_list(*_ROW)[: query.limit + 1]]
-    return rest.cut(found, query.limit, lambda row: (str(row.sync_id), row.seq))
+    return rows
+
+
+def _sync_by_sync(
+    rows: QuerySet[Record], pks: list[UUID], query: RecordQuery, place: list[Any] | None
+) -> list[tuple[Any, ...]]:
+    """One more than a page of these rows, from those syncs only that have any: at most as many queries."""
+    heads = SyncHead.objects.filter(sync__in=pks, head_seq__gt=0).order_by("sync_id")
+    if place is not None:
+        heads = heads.filter(sync_id__gte=place[0])
+    if query.changed_since is not None:
+        newest = Record.objects.filter(sync_id=OuterRef("sync_id")).order_by("-seq").values("changed_at")[:1]
+        heads = heads.annotate(changed_at=Subquery(newest)).filter(changed_at__gte=query.changed_since - CLOCKS_APART)
+    own = {row.sync_id: row.pk for row in _collections(query).only("sync_id")} if query.collection_id else None
+    found: list[tuple[Any, ...]] = []
+    for sync_id in heads.values_list("sync_id", flat=True):
+        after = place[1] if place is not None and sync_id == place[0] else _first_place(sync_id, query)
+        chosen = rows.filter(sync_id=sync_id, seq__gt=after)
+        if own is not None:
+            if sync_id not in own:
+                continue
+            chosen = chosen.filter(collection=own[sync_id])
+        found += chosen.values_list(*_ROW)[: query.limit + 1 - len(found)]
+        if len(found) > query.limit:
+            break
+    return found
+
+
+def _first_place(sync_id: UUID, query: RecordQuery) -> int:
+    """The last place in a sync's log before those that can fit; 0 for none.
+
+    Read from the log's end, so that it costs what the answer is long: those who ask for what has changed since want
+    what is new.
+    """
+    if query.changed_since is None:
+        return 0
+    older = Record.objects.filter(sync_id=sync_id, changed_at__lt=query.changed_since - CLOCKS_APART)
+    return older.order_by("-seq").values_list("seq", flat=True).first() or 0
 
 
 def _sync_pks(actor: Any, sync_id: UUID | None) -> list[UUID]:
@@ -119,23 +171,30 @@ def _sync_pks(actor: Any, sync_id: UUID | None) -> list[UUID]:
     return list((syncs.filter(pk=sync_id) if sync_id else syncs).order_by().values_list("pk", flat=True))
 
 
-def _collection_pks(query: RecordQuery) -> list[int]:
-    rows = SyncCollection.objects.filter(collection_id=query.collection_id)
-    return list((rows.filter(sync_id=query.sync_id) if query.sync_id else rows).values_list("pk", flat=True))
+def _collections(query: RecordQuery) -> QuerySet[SyncCollection]:
+    """The collections that a query is about, if they hold any records."""
+    rows = SyncCollection.objects.filter(Exists(Record.objects.filter(collection=OuterRef("pk")))).order_by()
+    rows = rows.filter(collection_id=query.collection_id) if query.collection_id else rows
+    return rows.filter(sync_id=query.sync_id) if query.sync_id else rows
 
 
 def record(actor: Any, sync_id: UUID, collection_id: str, upstream_id: str) -> RecordRow | None:
     """One record by what it is upstream: one look into an index."""
-    rows = Record.objects.filter(sync__in=_sync_pks(actor, sync_id), collection__collection_id=collection_id)
-    row = rows.filter(upstream_id=upstream_id).values_list(*_ROW).first()
-    return RecordRow(*row) if row else None
+    require(actor, Right.SEE)
+    own = SyncCollection.objects.filter(sync=sync_id, collection_id=collection_id).values_list("pk", flat=True)
+    return _one(Record.objects.filter(collection__in=list(own), upstream_id=upstream_id))
+
+
+def _one(rows: QuerySet[Record]) -> RecordRow | None:
+    """The row, of which there is one at most: so there is nothing to sort."""
+    return next((RecordRow(*row) for row in rows.order_by().values_list(*_ROW)), None)
 
 
 def record_by_id(actor: Any, public_id: UUID) -> RecordRow | None:
     """One record by its public id: two looks into indexes, and one through what was appended in the last seconds."""
+    require(actor, Right.SEE)
     for pk in public_ids.candidates(public_id):
-        row = Record.objects.filter(pk=pk, sync__in=_sync_pks(actor, None)).values_list(*_ROW).first()
-        found = RecordRow(*row) if row else None
+        found = _one(Record.objects.filter(pk=pk))
         if found and log.public_id(found.sync_id, found.collection_id, found.upstream_id) == public_id:
             return found
     return None

@@ -257,7 +257,10 @@ class Record(models.Model):
             models.UniqueConstraint(fields=["collection", "upstream_id"], name="record_once_per_collection"),
             models.UniqueConstraint(fields=["sync", "seq"], name="record_seq_once_per_sync"),
         ]
-        indexes = [models.Index(fields=["collection", "seq"], name="record_by_collection")]
+        indexes = [
+            models.Index(fields=["collection", "seq"], name="record_by_collection"),
+            models.Index(fields=["sync", "seq"], condition=models.Q(deleted=True), name="record_deleted"),
+        ]
 
     def __str__(self) -> str:
         return self.upstream_id

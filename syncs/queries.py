@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
 from syncs.connections import spec_of
@@ -14,8 +14,6 @@ from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync,
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import DELETES_IN_WORDS, Deletes
 from syncs.states import CredentialState, Phase, SyncState
-
-PER_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -190,50 +188,12 @@ def oauth_app_rows(actor: Any) -> QuerySet[OAuthApp]:
 # --- Records -------------------------------------------------------------------------------------------------------
 
 
-def record_rows(
-    actor: Any,
-    *,
-    sync_id: UUID | None = None,
-    collection_id: str = "",
-    text: str = "",
-    deleted: bool | None = None,
-    before: int | None = None,
-    per_page: int = PER_PAGE,
-) -> list[Record]:
-    """The records changed last, newest first, one page; one more than `per_page` when there are more.
-
-    text    part of an upstream id or of the document
-    before  the page's place: record pk (over all syncs) or seq (within one) of the last row seen
-    """
-    syncs = Sync.objects.visible_to(actor)
-    rows = Record.objects.select_related("collection", "sync")
-    if sync_id is not None:
-        rows = rows.filter(sync_id=sync_id, sync__in=syncs).order_by("-seq")
-        rows = rows.filter(seq__lt=before) if before is not None else rows
-    else:
-        rows = rows.filter(sync__in=syncs).order_by("-pk")
-        rows = rows.filter(pk__lt=before) if before is not None else rows
-    if collection_id:
-        rows = rows.filter(collection__collection_id=collection_id)
-    if deleted is not None:
-        rows = rows.filter(deleted=deleted)
-    if text:
-        rows = rows.filter(Q(upstream_id=text) | Q(data__icontains=text))
-    return list(rows[: per_page + 1])
-
-
 def record(actor: Any, sync_id: UUID, collection_id: str, upstream_id: str) -> Record | None:
     """One record, with its sync and collection; None when there is no such record."""
-    return (
-        Record.objects.filter(
-            sync__in=Sync.objects.visible_to(actor),
-            sync_id=sync_id,
-            collection__collection_id=collection_id,
-            upstream_id=upstream_id,
-        )
-        .select_related("sync", "collection")
-        .first()
-    )
+    own = SyncCollection.objects.filter(sync__in=Sync.objects.visible_to(actor), sync=sync_id)
+    pks = list(own.filter(collection_id=collection_id).values_list("pk", flat=True))
+    rows = Record.objects.filter(collection__in=pks, upstream_id=upstream_id).order_by()  # one at most
+    return next(iter(rows.select_related("sync", "collection")), None)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import msgspec
 from django.http import Http404, HttpRequest, HttpResponse
 
 from sequin_console.common import web
-from syncs import log, queries
+from syncs import browsing, log, queries
 from syncs.forms import RecordFilter
 from syncs.models import Record, Sync, SyncCollection
-from syncs.queries import PER_PAGE, Version
+from syncs.queries import Version
 
 EXCERPT_LENGTH = 160
 ON_PAGE = 20
@@ -70,11 +70,12 @@ def record_list(request: HttpRequest) -> HttpResponse:
     form = RecordFilter(request.GET, syncs=syncs, collections=list(collections))
     form.is_valid()  # what does not fit is left out
     wanted = form.cleaned_data
-    rows = queries.record_rows(request.user, **chosen(wanted), before=place(request))
+    page = browsing.page(request.user, chosen(wanted), before=place(request))
     context = {
         "filter": form,
-        "lines": [Line(row) for row in rows[:PER_PAGE]],
-        "older": older(rows, in_one_sync=bool(wanted.get("sync"))),
+        "lines": [Line(row) for row in page.records],
+        "older": page.older,
+        "searched": page.searched,
         "is_first": place(request) is None,
         "is_filtered": any(wanted.values()),
         "sync": next((sync for sync in syncs if str(sync.pk) == wanted.get("sync")), None),
@@ -83,28 +84,20 @@ def record_list(request: HttpRequest) -> HttpResponse:
     return web.page_or_fragment(request, "syncs/records.html", "syncs/_records.html", context, status=200)
 
 
-def chosen(wanted: dict[str, Any]) -> dict[str, Any]:
-    """The filter form's values as `record_rows` takes them."""
-    return {
-        "sync_id": UUID(wanted["sync"]) if wanted.get("sync") else None,
-        "collection_id": wanted.get("collection", ""),
-        "text": wanted.get("q", ""),
-        "deleted": {"yes": True, "no": False}.get(wanted.get("deleted", "")),
-    }
+def chosen(wanted: dict[str, Any]) -> browsing.Choice:
+    """The filter form's values as a choice of records."""
+    return browsing.Choice(
+        sync_id=UUID(wanted["sync"]) if wanted.get("sync") else None,
+        collection_id=wanted.get("collection", ""),
+        text=wanted.get("q", ""),
+        deleted={"yes": True, "no": False}.get(wanted.get("deleted", "")),
+    )
 
 
 def place(request: HttpRequest) -> int | None:
     """Where this page of the list starts."""
     text = request.GET.get("before", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def older(rows: list[Record], *, in_one_sync: bool) -> int | None:
-    """The place where the next page starts; None on the last page."""
-    if len(rows) <= PER_PAGE:
-        return None
-    last = rows[PER_PAGE - 1]
-    return last.seq if in_one_sync else last.pk
 
 
 def record(request: HttpRequest, sync_id: UUID, collection_id: str, upstream_id: str) -> HttpResponse:

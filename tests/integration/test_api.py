@@ -560,14 +560,19 @@ def test_record_is_given_in_the_providers_own_bytes(api: ApiClient, sync: Sync) 
     }  # fmt: skip
 
 
-def test_records_by_pages_over_all_syncs(api: ApiClient, sync: Sync, upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    "chosen", [{}, {"collection_id": "fake:thing"}, {"changed_since": "2026-01-01T00:00:00Z"}, {"deleted": "false"}]
+)
+def test_records_by_pages_over_all_syncs(
+    chosen: dict[str, str], api: ApiClient, sync: Sync, upstream: Upstream
+) -> None:
     other = upstream.sync("thing", name="Second")
     for number in range(5):
         make_record(sync, f"a{number}")
         make_record(other, f"b{number}")
     seen, cursor = [], ""
     while cursor is not None:
-        page = api.get("records", limit=3, cursor=cursor).json()
+        page = api.get("records", limit=3, cursor=cursor, **chosen).json()
         seen += [(each["sync_id"], each["seq"]) for each in page["data"]]
         cursor = page["next"]
     assert len(seen) == 10

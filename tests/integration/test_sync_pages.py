@@ -673,6 +673,47 @@ def test_records_are_paged_without_gaps(in_one_sync, sync, vera, browser_of: Bro
     assert seen == [f"thing-{number}" for number in reversed(range(120))]
 
 
+@pytest.mark.parametrize("in_one_sync", [True, False])
+def test_text_is_looked_for_in_the_newest_records_first_and_further_back_on_demand(
+    in_one_sync, sync, vera, browser_of: BrowserOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncs.browsing.SEARCHED", 10)
+    for number in range(25):
+        make_record(sync, f"thing-{number:02}", note="needle" if number == 3 else "hay")
+    browser, steps = browser_of(vera), 0
+    query = {"q": "needle", **({"sync": str(sync.pk)} if in_one_sync else {})}
+    answer = browser.get(reverse("syncs:records"), query)
+    assert "Nothing matches in the newest 10 records" in text_of(answer)
+    while not answer.context["lines"]:
+        assert "Look further back" in text_of(answer)
+        query["before"], steps = str(answer.context["older"]), steps + 1
+        answer = browser.get(reverse("syncs:records"), query)
+    assert [line.record.upstream_id for line in answer.context["lines"]] == ["thing-03"]
+    assert (steps, answer.context["older"]) == (2, None)
+
+
+def test_records_are_found_by_the_beginning_of_their_id_however_old(
+    sync, vera, browser_of: BrowserOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncs.browsing.SEARCHED", 10)
+    make_record(sync, "thing_%", note="wild cards mean themselves")
+    for number in range(25):
+        make_record(sync, f"thing-{number:02}")
+        make_record(sync, f"other-{number:02}", "other", seen="thing-00" if number == 24 else "")
+    browser = browser_of(vera)
+
+    def found(text: str, **query: str) -> list[str]:
+        answer = browser.get(reverse("syncs:records"), {"q": text, **query})
+        assert "Looked through the newest 10 records. Ids that begin so are found among all." in text_of(answer)
+        return [line.record.upstream_id for line in answer.context["lines"]]
+
+    assert found("thing-0") == [*(f"thing-{number:02}" for number in range(10)), "other-24"]
+    assert found("thing-0", sync=str(sync.pk)) == found("thing-0")
+    assert found("thing-0", collection="fake:other") == ["other-24"]
+    assert found("thing_") == ["thing_%"]
+    assert found("thing-01", deleted="no") == ["thing-01"]
+
+
 def test_record_that_is_not_there_is_not_found(sync, vera, browser_of: BrowserOf) -> None:
     path = f"/records/{sync.pk}/{quote('fake:thing')}/nobody/"
     assert browser_of(vera).get(path).status_code == 404
