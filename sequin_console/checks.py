@@ -10,11 +10,15 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from sequin_console import database_checks
+
+OUR_BROKERS = "sequin_console.common.task_queue"
+PRIVATE_CACHES = ("LocMemCache", "DummyCache")
+
 
 @register(Tags.compatibility)
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    rules = (queue_errors, time_errors, database_errors, data_folder_errors, address_errors, provider_errors)
-    return [error for rule in rules for error in rule()]
+    return [error for rule in RULES for error in rule()]
 
 
 def queue_errors() -> Iterable[CheckMessage]:
@@ -39,9 +43,50 @@ def queue_errors() -> Iterable[CheckMessage]:
     if not q.get("ack_failures"):
         hint = "Set ack_failures=True: the scheduler finds failed work again by itself."
         yield Error("Q_CLUSTER does not acknowledge failures.", hint=hint, id="sequin.E004")
+    yield from _limit_errors(q, workers)
     if q.get("save_limit") != -1:
         hint = "Set save_limit=-1: nobody reads stored results, and counting them slows every task."
         yield Error("Q_CLUSTER stores results.", hint=hint, id="sequin.E005")
+
+
+def _limit_errors(q: dict[str, Any], workers: int) -> Iterable[CheckMessage]:
+    """What waits in a worker's hands is late, and lost if the cluster is killed."""
+    if (q.get("queue_limit") or workers**2) > 2 * workers:
+        hint = f"Set queue_limit to the number of workers ({workers}): with Redis what is fetched ahead dies with it."
+        yield Error("Q_CLUSTER fetches too many tasks ahead.", hint=hint, id="sequin.E011")
+    if (q.get("bulk") or 1) > workers:
+        hint = "Set bulk to 1: our tasks are long, and those fetched together wait for one another."
+        yield Error("Q_CLUSTER fetches too many tasks at once.", hint=hint, id="sequin.E012")
+    if (q.get("recycle") or 500) < 100:
+        hint = "Set recycle to 5000: a new worker opens every connection to NATS and APIs anew."
+        yield Error("Q_CLUSTER replaces its workers after a few tasks.", hint=hint, id="sequin.E026")
+    if not 0.02 <= (q.get("poll") or 0.2) <= 1:
+        hint = "Set poll to 0.1: less keeps the database busy with looking, more delays every task."
+        yield Error(f"Q_CLUSTER poll is {q.get('poll')} seconds.", hint=hint, id="sequin.E027")
+
+
+def broker_errors() -> Iterable[CheckMessage]:
+    """The queue stands where settings.py puts it: Redis, or the database; on SQLite in a file of its own."""
+    q: dict[str, Any] = settings.Q_CLUSTER
+    if q.get("sync"):
+        hint = "Take sync out: every page would do the work of its tasks itself."
+        yield Error("Q_CLUSTER runs tasks where they are queued.", hint=hint, id="sequin.E028")
+    wanted = None if q.get("redis") else ("queue" if "queue" in settings.DATABASES else "default")
+    if q.get("orm") != wanted:
+        hint = "Set DATABASE_URL and REDIS_URL only: on SQLite the queue has its own file, so as not to wait."
+        yield Error(f"Q_CLUSTER's orm is {q.get('orm')}, not {wanted}.", hint=hint, id="sequin.E029")
+    own = f"{OUR_BROKERS}.{'RedisBroker' if q.get('redis') else 'OrmBroker'}"
+    if q.get("broker_class") != own:
+        hint = f"Set broker_class to {own}: django-q2's own waits for ever for a server that is silent."
+        yield Error("Q_CLUSTER has another broker than ours.", hint=hint, id="sequin.E030")
+
+
+def session_errors() -> Iterable[CheckMessage]:
+    """Who signs in at one process must be known to the next."""
+    cache = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
+    if settings.SESSION_ENGINE.endswith(".cache") and cache.rpartition(".")[2] in PRIVATE_CACHES:
+        hint = "Use django.contrib.sessions.backends.db: this cache belongs to one process and ends with it."
+        yield Error("Sessions live in a cache that processes do not share.", hint=hint, id="sequin.E031")
 
 
 def time_errors() -> Iterable[CheckMessage]:
@@ -50,14 +95,6 @@ def time_errors() -> Iterable[CheckMessage]:
     if not budget_s < timeout_s < lease_s:
         text = f"BUDGET_S {budget_s}, the queue's timeout {timeout_s} and LEASE_S {lease_s} must grow in this order."
         yield Error(text, hint="Else a second worker starts what the first still works on.", id="sequin.E006")
-
-
-def database_errors() -> Iterable[CheckMessage]:
-    database = settings.DATABASES["default"]
-    age_s = database.get("CONN_MAX_AGE", 0)
-    if "postgresql" in database["ENGINE"] and age_s is not None and age_s < 60:
-        hint = "Take conn_max_age out of DATABASE_URL or set it to 600: opening connections costs more than the work."
-        yield Error(f"CONN_MAX_AGE is {age_s} seconds; at least 60 are needed.", hint=hint, id="sequin.E007")
 
 
 def data_folder_errors() -> Iterable[CheckMessage]:
@@ -93,3 +130,15 @@ def is_address(text: str) -> bool:
         return False
     is_bare = not (parts.path or parts.query or parts.fragment or parts.username)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare
+
+
+RULES = (
+    queue_errors,
+    broker_errors,
+    time_errors,
+    database_checks.setting_errors,
+    session_errors,
+    data_folder_errors,
+    address_errors,
+    provider_errors,
+)

@@ -18,10 +18,13 @@ from sequin_console.common import changes, heartbeats
 from tests import backends, factories
 from tests.faults.report import pytest_terminal_summary  # noqa: F401 - a hook
 
+# Files whose tests wait for real processes are begun first, so that two workers end at about the same time.
+LONGEST_FIRST = ("tests/faults/", "tests/integration/test_up.py", "tests/integration/test_secrets.py", "tests/browser/")
 
-@pytest.hookimpl(tryfirst=True)  # before -m is looked at
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what touches the database, and leave out what is about another backend than this run's."""
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what touches the database, leave out what is about another backend than this run's, put in order."""
     for item in items:
         if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
@@ -29,6 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in set(elsewhere)]
+    yield
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")
