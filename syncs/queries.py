@@ -209,7 +209,7 @@ def versions(row: Record, limit: int = 50) -> list[Version]:
     """A record's changes, newest first, each with its content before and after. One query."""
     found: list[Version] = []
     after = row.data
-    for change in row.changes.all()[:limit]:
+    for change in row.changes.order_by("-seq")[:limit]:
         found.append(Version(change, change.previous, after))
         after = change.previous if change.previous is not None else after
     return found

@@ -1,14 +1,21 @@
 """Taking away syncs and unpicked collections: first what consumers must still tell, then the rows."""
 
+import time
+
+from django.conf import settings
 from django.db import connection, transaction
 
 from sequin_console.common import changes as pages
+from sequin_console.common import leases
+from sequin_console.common.models import Duty
 from syncs import log, log_sql, public_ids
 from syncs.models import Feed, Record, RecordChange, SeenBy, Sync, SyncCollection
 from syncs.states import Phase, Removal, SyncState
 
+DUTY = "removals"
+BUDGET_S = 10.0  # a task; the next one goes on
 _CHUNK = 200
-_FORGOTTEN = 1000  # rows a transaction
+_FORGOTTEN = 500  # rows a transaction
 
 
 def is_under_way() -> bool:
@@ -17,17 +24,36 @@ def is_under_way() -> bool:
     return unpicked.exists() or Sync.objects.filter(state=SyncState.REMOVING).exists()
 
 
-def carry_on(budget: int = 50) -> int:
-    """Carry on every removal under way by at most `budget` steps in all; returns how many steps were done."""
+def carry_on(budget_s: float = BUDGET_S) -> int:
+    """Carry on every removal under way, in turn, until the budget ends or nothing more can be done now.
+
+    One process does it at a time. Returns how many steps were done.
+    """
+    late_at = time.monotonic() + budget_s
+    Duty.objects.get_or_create(name=DUTY)
+    duty = leases.take(Duty, DUTY, seconds=settings.LEASE_S)
+    if duty is None:
+        return 0
     done = 0
-    for row in SyncCollection.objects.filter(phase=Phase.REMOVING).exclude(sync__state=SyncState.REMOVING)[:budget]:
-        done += _step(row.sync, row, row.removal)
-    for sync in Sync.objects.filter(state=SyncState.REMOVING)[:budget]:
-        done += _step(sync, None, sync.removal)
+    try:
+        while (steps := _round(late_at)) and time.monotonic() < late_at:
+            done += steps
+        return done + steps
+    finally:
+        duty.release()
+
+
+def _round(late_at: float) -> int:
+    """A step of each removal; returns how many steps were done."""
+    done = 0
+    for row in SyncCollection.objects.filter(phase=Phase.REMOVING).exclude(sync__state=SyncState.REMOVING):
+        done += _step(row.sync, row, row.removal, late_at)
+    for sync in Sync.objects.filter(state=SyncState.REMOVING):
+        done += _step(sync, None, sync.removal, late_at)
     return done
 
 
-def _step(sync: Sync, row: SyncCollection | None, removal: str) -> int:
+def _step(sync: Sync, row: SyncCollection | None, removal: str, late_at: float) -> int:
     """One step of one removal: bury some records, or delete the rows once every receiver agrees."""
     records = Record.objects.filter(collection=row) if row else Record.objects.filter(sync=sync)
     if removal == Removal.TOMBSTONES and bury(sync, records):
@@ -36,15 +62,15 @@ def _step(sync: Sync, row: SyncCollection | None, removal: str) -> int:
     answers = log.may_forget.send(sender=None, sync_id=sync.pk, collection_id=collection_id, removal=removal)
     if any(answer is False for _, answer in answers):
         return 0
-    _forget(sync, row)
-    pages.announce(sync.topic, "syncs")
+    if _forget(sync, row, late_at):
+        pages.announce(sync.topic, "syncs")
     return 1
 
 
 def bury(sync: Sync, records) -> int:
     """Move up to a chunk of live records to the end of the log as tombstones; returns how many there were."""
     with transaction.atomic():
-        live = list(records.filter(deleted=False).order_by("pk").values_list("pk", "collection_id")[:_CHUNK])
+        live = list(records.filter(deleted=False).order_by("seq").values_list("pk", "collection_id")[:_CHUNK])
         if live:
             head = log.advance_head(sync.pk, len(live))
             log_sql.bury([(pk, seq) for seq, (pk, _) in enumerate(live, head - len(live) + 1)], seen_by=SeenBy.REMOVAL)
@@ -56,19 +82,22 @@ def bury(sync: Sync, records) -> int:
     return len(live)
 
 
-def _forget(sync: Sync, row: SyncCollection | None) -> None:
-    """Delete the rows, history first, in small transactions so that nobody waits long."""
+def _forget(sync: Sync, row: SyncCollection | None, late_at: float) -> bool:
+    """Delete the rows, history first, in small transactions so that nobody waits long; whether all are gone."""
     owned = {"collection": row} if row else {"sync": sync}
     columns = ("pk", "collection__collection_id", "upstream_id")
-    while rows := list(Record.objects.filter(**owned).order_by("pk").values_list(*columns)[:_FORGOTTEN]):
+    while rows := list(Record.objects.filter(**owned).order_by("seq").values_list(*columns)[:_FORGOTTEN]):
         pks = [pk for pk, _, _ in rows]
         with transaction.atomic():
             RecordChange.objects.filter(record__in=pks)._raw_delete(connection.alias)
             public_ids.forget(sync.pk, [(collection_id, upstream_id) for _, collection_id, upstream_id in rows])
             Record.objects.filter(pk__in=pks)._raw_delete(connection.alias)
+        if time.monotonic() >= late_at:
+            return False
     with transaction.atomic():
         if row:
             row.delete()
             Feed.objects.filter(sync=sync, collections=None).delete()
         else:
             sync.delete()
+    return True

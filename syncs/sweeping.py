@@ -100,8 +100,9 @@ async def _missing_in_parts(run: "FeedRun", row: SyncCollection) -> AsyncIterato
         after = found[-1][0]
 
 
-def _missing_after(row: SyncCollection, pk: int) -> list[tuple[int, str]]:
-    return list(missing(row).filter(pk__gt=pk).order_by("pk").values_list("pk", "upstream_id")[:_CHUNK])
+def _missing_after(row: SyncCollection, seq: int) -> list[tuple[int, str]]:
+    """In order of the log, for that has an index: each part costs what lies between it and the one before."""
+    return list(missing(row).filter(seq__gt=seq).order_by("seq").values_list("seq", "upstream_id")[:_CHUNK])
 
 
 def _hold(run: "FeedRun", row: SyncCollection, count: int) -> None:

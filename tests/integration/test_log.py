@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 
 from sequin_console.common import leases
 from sequin_console.common.leases import LeaseLost
+from sequin_console.common.models import Duty
 from syncs import log, log_sql, removal
 from syncs.engine import changes as rules
 from syncs.models import Feed, Record, RecordChange, Sync, SyncHead
@@ -288,3 +289,30 @@ def test_removed_sync_buries_its_records_then_waits_for_consumers_then_goes() ->
     assert not Sync.objects.filter(pk=sync.pk).exists()
     assert not Record.objects.exists()
     assert not RecordChange.objects.exists()
+
+
+def test_a_large_removal_ends_with_its_budget_and_the_next_task_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that took as long as the removal of a million records would be killed by the queue's own time-out."""
+    sync, feed, rows = make_log()
+    log.append(held(feed), rows, [raw(str(n), {"n": n}) for n in range(25)], seen_by="feed")
+    Sync.objects.filter(pk=sync.pk).update(state="removing", removal="leave")
+    monkeypatch.setattr(removal, "_FORGOTTEN", 10)
+    assert removal.carry_on(budget_s=0) == 1
+    assert sorted(Record.objects.values_list("seq", flat=True)) == list(range(11, 26))
+    assert removal.is_under_way()
+    while removal.carry_on():
+        pass
+    assert not Record.objects.exists()
+    assert not removal.is_under_way()
+
+
+def test_one_process_carries_on_removals_at_a_time() -> None:
+    sync, feed, rows = make_log()
+    log.append(held(feed), rows, [raw("a", {})], seen_by="feed")
+    Sync.objects.filter(pk=sync.pk).update(state="removing", removal="tombstones")
+    Duty.objects.create(name=removal.DUTY)
+    other = leases.take(Duty, removal.DUTY, seconds=60)
+    assert other is not None
+    assert removal.carry_on() == 0
+    other.release()
+    assert removal.carry_on() > 0
