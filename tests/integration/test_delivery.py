@@ -1,14 +1,19 @@
 """Delivery against a real nats-server: what arrives, what the cursor says, and how it goes on after trouble."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from consumers import services, working
+from consumers import jetstream, services, working
+from consumers.connection import CannotConnect
 from consumers.delivery import Outcome
-from consumers.models import HeldMessage, NatsConsumer
+from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
+from sequin_console.common import leases
 from syncs.models import Record
 from tests.consumer_factories import Log, cursor_of, drain, drain_until_quiet, make_consumer
 from tests.nats_server import NatsServer, jwt_server, make_tls, nats_server, run
@@ -325,15 +330,46 @@ def test_one_consumer_in_trouble_does_not_stop_another(server: NatsServer) -> No
         log = Log()
         well, ill = make_consumer(server, log.sync), make_consumer(gone, log.sync)
     log.fill(10)
-    from consumers.models import ConsumerCursor
-    from sequin_console.common import leases
-
     pks = list(ConsumerCursor.objects.values_list("pk", flat=True))
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
         working.drain(cursors, budget_s=10)
     states = dict(NatsConsumer.objects.values_list("pk", "state"))
     assert states == {well.pk: "active", ill.pk: "error"}
     assert len(run(server.messages())) == 10
+
+
+def test_cursor_is_given_back_when_it_is_done_not_when_its_neighbours_are(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 9: a dead host's time-out must not keep the others of its task from their next change."""
+    run(server.make_stream())
+    log = Log()
+    well = make_consumer(server, log.sync)
+    ill = make_consumer(server, log.sync, subject_prefix="sequin-records.ill")
+    log.fill(3)
+    open_link, was_free = jetstream.open_link, threading.Event()
+
+    def is_free() -> bool:
+        try:
+            return cursor_of(well).acked_seq == log.head and cursor_of(well).lease_until is None
+        finally:
+            connection.close()
+
+    async def hangs_for_one(settings: Any, **options: Any) -> Any:
+        if str(ill.pk) not in settings.name:
+            return await open_link(settings, **options)
+        for _ in range(200):
+            if await asyncio.to_thread(is_free):
+                was_free.set()
+                break
+            await asyncio.sleep(0.05)
+        raise CannotConnect("dead")
+
+    monkeypatch.setattr(jetstream, "open_link", hangs_for_one)
+    pks = list(ConsumerCursor.objects.values_list("pk", flat=True))
+    with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
+        working.drain(cursors, budget_s=20)
+    assert was_free.is_set()
 
 
 def test_queued_work_that_is_lost_is_found_again(server: NatsServer, lane: str, queued: list[tuple[Any, ...]]) -> None:
