@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.states import DRAINING, ConsumerState
-from sequin_console.common.leases import is_free
+from sequin_console.common.leases import is_free, mark_queued
 from sequin_console.common.task_queue import QueueAway, async_task
 
 CLUSTER = "consumers"
@@ -49,12 +49,13 @@ def queue(cursors: QuerySet[ConsumerCursor], now: datetime) -> int:
     """
     pks = list(cursors.order_by("consumer", "pk").values_list("pk", flat=True)[:1000])
     for chunk in _chunks(pks):
-        queued = ConsumerCursor.objects.filter(pk__in=chunk)
-        queued.update(queued_until=now + timedelta(seconds=QUEUED_S))
+        cursors = ConsumerCursor.objects.filter(pk__in=chunk)
+        queued = mark_queued(cursors, now + timedelta(seconds=QUEUED_S))
         try:
-            async_task("consumers.tasks.drain", chunk, cluster=CLUSTER)
+            if queued:
+                async_task("consumers.tasks.drain", queued, cluster=CLUSTER)
         except QueueAway:
-            queued.update(queued_until=None)
+            cursors.update(queued_until=None)
             raise
     return len(pks)
 

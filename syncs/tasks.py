@@ -93,9 +93,10 @@ def enqueue_due(only: Q | None = None) -> int:
     pks = list(due.order_by("sync__credential", "due_at").values_list("pk", flat=True)[:1000])
     for chunk in _chunks(pks):
         feeds = Feed.objects.filter(pk__in=chunk)
-        feeds.update(queued_until=now + timedelta(seconds=QUEUED_S))
+        queued = leases.mark_queued(feeds, now + timedelta(seconds=QUEUED_S))
         try:
-            async_task("syncs.tasks.read_feeds", chunk, cluster=QUEUE)
+            if queued:
+                async_task("syncs.tasks.read_feeds", queued, cluster=QUEUE)
         except QueueAway:
             feeds.update(queued_until=None)
             raise

@@ -147,13 +147,16 @@ class World:
 
     def state(self) -> str:
         """For a failing test: who is where, what went wrong, what the processes said last."""
-        parts = [
+        parts: list[Any] = [
             self.query("SELECT collection_id, phase, backfill_read, live_count, error FROM syncs_synccollection"),
             self.query("SELECT key, due_at, queued_until, lease_until, error FROM syncs_feed"),
             self.query("SELECT name, state, error, warning FROM consumers_natsconsumer"),
             self.query("SELECT sync_id, acked_seq, run, lease_until, queued_until FROM consumers_consumercursor"),
             self.said[-20:],
         ]
+        if self.on.postgres is not None:
+            sql = "SELECT pid, state, wait_event, now() - xact_start, left(query, 100) FROM pg_stat_activity"
+            parts += self.query(f"{sql} WHERE backend_type = 'client backend' ORDER BY xact_start")
         logs = [f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted((self.folder / "logs").glob("*.log"))]
         return "\n".join([*map(str, parts), *logs])
 
