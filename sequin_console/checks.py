@@ -61,7 +61,7 @@ def _limit_errors(q: dict[str, Any], workers: int) -> Iterable[CheckMessage]:
         hint = "Set recycle to 5000: a new worker opens every connection to NATS and APIs anew."
         yield Error("Q_CLUSTER replaces its workers after a few tasks.", hint=hint, id="sequin.E026")
     if not 0.02 <= (q.get("poll") or 0.2) <= 1:
-        hint = "Set poll to 0.1: less keeps the database busy with looking, more delays every task."
+        hint = "Set poll to 0.25: less keeps the database busy with looking, more delays every task."
         yield Error(f"Q_CLUSTER poll is {q.get('poll')} seconds.", hint=hint, id="sequin.E027")
 
 
