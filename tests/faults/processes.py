@@ -22,13 +22,13 @@ from tests.faults.stage import CONSUMER_WORKER, SCHEDULER, SERVER, SPANS, SYNC_W
 
 WEB, POSTGRES, REDIS = "web", "PostgreSQL", "Redis"
 CLUSTER_OF = {SYNC_WORKER: "syncs", CONSUMER_WORKER: "consumers"}
-IDLE = {f"{kind}, idle": kind for kind in CLUSTER_OF}
-WHOLE = {f"whole {cluster} cluster": cluster for cluster in CLUSTER_OF.values()}
+IDLE = {f"idle process of the {cluster} cluster": cluster for cluster in CLUSTER_OF.values()}
+WHOLE = {f"the whole {cluster} cluster": cluster for cluster in CLUSTER_OF.values()}
 KINDS = (*CLUSTER_OF, *IDLE, *WHOLE, SCHEDULER, WEB, SERVER)
 ALL_SPANS = ("transaction", "publish", "tick")
 AIM_S = 3.0
 LONGER_THAN_A_LEASE_S = LEASE_S + 1.0
-KILL, STOP = "SIGKILL of", "SIGSTOP, longer than a lease, and SIGCONT of"
+KILL, STOP = "SIGKILL of", "SIGSTOP, SIGCONT after more than a lease of"
 
 
 def kinds_on(backend: str) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Chaos:
             return [caught.pid] if caught else []
         if kind in IDLE:
             busy = {span.pid for span in self.killer.trace.under_way(*ALL_SPANS)}
-            idle = sorted(set(workers_of(self.world.pid(CLUSTER_OF[IDLE[kind]]))) - busy)
+            idle = sorted(set(workers_of(self.world.pid(IDLE[kind]))) - busy)
             return [self.killer.random.choice(idle)] if idle else []
         leader = self.world.pid(WHOLE.get(kind, kind))
         return [leader, *descendants(leader)] if leader and is_running(leader) else []
@@ -127,7 +127,7 @@ class Chaos:
         _signal(pids, signal.SIGCONT)
 
     def _note(self, kind: str, only_stops: bool, in_flight: bool | None) -> None:
-        name = kind if "," in kind or kind not in CLUSTER_OF else f"{kind}, busy"
+        name = f"{kind}, in mid-work" if kind in CLUSTER_OF else kind
         self.killer.note(f"{STOP if only_stops else KILL} {name}", in_flight)
 
 

@@ -15,7 +15,8 @@ from tests.faults.world import OBJECTS, World, running_world
 RECORDS, PAGE = 1_000, 125  # in each of four collections; so a backfill is 32 pages
 WANTED = rounds(3, 5)  # counted kills a test, of each kind it kills
 CAUGHT_S, REST_S = 90.0, 150.0  # on a busy machine; an idle one needs a tenth
-SYNC_WORKER, CONSUMER_WORKER, SCHEDULER, SERVER = "sync worker", "consumer worker", "scheduler", "nats-server"
+SYNC_WORKER, CONSUMER_WORKER = "worker that stores", "worker that publishes"
+SCHEDULER, SERVER = "scheduler", "nats-server"
 HELD = "nothing lost, nothing backwards, fenced exactly once"
 SPANS = {SYNC_WORKER: ("transaction",), CONSUMER_WORKER: ("publish",), SCHEDULER: ("tick",)}
 Record = Callable[..., None]
@@ -23,7 +24,7 @@ Record = Callable[..., None]
 
 def named(kind: str) -> str:
     """What the table calls such a kill."""
-    return f"SIGKILL of {kind}, busy" if kind in SPANS else f"SIGKILL of {kind}"
+    return f"SIGKILL of {kind}, in mid-work" if kind in SPANS else f"SIGKILL of {kind}"
 
 
 class Stage:

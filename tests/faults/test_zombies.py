@@ -62,7 +62,7 @@ def freeze(stage: Stage, kind: str, *, meanwhile: Callable[[], None]) -> None:
     overtaken = [TakeOver(stage, table) for table in LEASED]
     try:
         deadline_s = time.monotonic() + LONGER_THAN_A_LEASE_S
-        while not any([one.happened() for one in overtaken]) and time.monotonic() < deadline_s:
+        while not any(one.happened() for one in overtaken) and time.monotonic() < deadline_s:
             stage.world.tick()
             time.sleep(0.02)
         meanwhile()
@@ -70,7 +70,9 @@ def freeze(stage: Stage, kind: str, *, meanwhile: Callable[[], None]) -> None:
         for pid in node:
             with contextlib.suppress(ProcessLookupError):  # the watch may have replaced it
                 os.kill(pid, signal.SIGCONT)
-    stage.killer.note(f"SIGSTOP of a node whose {kind} is busy, until overtaken", any(one.taken for one in overtaken))
+    stage.killer.note(
+        f"SIGSTOP of a node in mid-work, {kind}; SIGCONT when overtaken", any(one.taken for one in overtaken)
+    )
 
 
 def haunt(stage: Stage, kind: str, record_fault: Record, *, meanwhile: Callable[[], None]) -> None:
