@@ -117,8 +117,9 @@ def server_facts(cursor: Any) -> dict[str, str]:
 
 
 def connections_needed(workers: int) -> int:
-    """Of one node: in each of two clusters two a worker, and three for pusher, monitor and guard; and all others."""
-    return 2 * (2 * workers + 3) + OTHERS
+    """Of one node: in each of two clusters three a worker, for its task, its announcer and its courier, and three for
+    pusher, monitor and guard; and all others."""
+    return 2 * (3 * workers + 3) + OTHERS
 
 
 def server_errors(facts: dict[str, str]) -> Iterator[CheckMessage]:

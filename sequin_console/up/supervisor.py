@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from sequin_console.common import heartbeats
@@ -77,7 +77,10 @@ class Supervisor:
         self.crew.start(plan.web(ground))
         if ground.demo:
             self.crew.start(plan.sandbox(ground))
-        self.say(f"tables: {self._migrate()}")
+        try:
+            self.say(f"tables: {self._migrate()}")
+        except DatabaseError as error:
+            raise Failed(f"The database does not answer: {str(error).strip()}") from error
         link = self._signin_link()
         greeting = self._wait("nats", lambda: nats_server.greeting(ground.ports["nats"]))
         self.say(f"nats-server {greeting['version']} with JetStream: {ground.nats_url}")

@@ -14,6 +14,7 @@ import nats
 import pytest
 
 from tests import backends
+from tests.children import free_port
 from tests.running_up import ROOT, RunningUp, clean_environment, eventually, processes_of, running_up
 
 pytestmark = pytest.mark.queue
@@ -132,3 +133,12 @@ def test_nothing_outlives_a_killed_supervisor(up: RunningUp) -> None:
     with running_up(up.data_dir, env=up.given) as again:
         again.wait_until_ready()
         assert "taken" not in again.output
+
+
+def test_a_database_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
+    url = f"postgres://nobody@127.0.0.1:{free_port()}/none"
+    with running_up(tmp_path, *ANY_PORT, "--no-demo", env={"DATABASE_URL": url}) as up:
+        assert up.process.wait(60) == 1
+    assert "The database does not answer: connection" in up.output
+    assert "Traceback" not in up.output
+    assert processes_of(up.data_dir) == {}
