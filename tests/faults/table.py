@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,21 @@ def main(facts: Path = FACTS, page: Path = PAGE) -> None:
 
 
 def render(facts: Iterable[Fact]) -> str:
-    """A Markdown table: one row a fault, backend and promise, figures added up over all runs."""
-    groups: dict[tuple[str, str, str], list[Fact]] = defaultdict(list)
+    """A Markdown table: one row a fault and promise, figures added up over all runs and backends."""
+    groups: dict[tuple[str, str], list[Fact]] = defaultdict(list)
     for fact in facts:
-        groups[fact["what"], fact["backend"], fact["promise"]].append(fact)
-    rows = [(*place, *_figures(group)) for place, group in sorted(groups.items())]
+        groups[fact["what"], fact["promise"]].append(fact)
+    rows = [(what, _backends(group), promise, *_figures(group)) for (what, promise), group in sorted(groups.items())]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, ("---",) * len(HEADER), *rows))
+
+
+def _backends(group: list[Fact]) -> str:
+    """How often on each, where it was on several."""
+    times: Counter[str] = Counter()
+    for fact in group:
+        times[fact["backend"]] += fact["times"]
+    named = sorted(name for name in times if name)
+    return named[0] if len(named) == 1 else ", ".join(f"{name} {times[name]:,}" for name in named)
 
 
 def _figures(group: list[Fact]) -> tuple[str, str, str]:

@@ -20,6 +20,13 @@ def test_runs_of_one_fault_are_one_row() -> None:
     )
 
 
+def test_backends_share_a_row_and_each_is_counted() -> None:
+    facts = [FACT, {**FACT, "backend": "PostgreSQL", "times": 40}]
+    assert table.render(facts).splitlines()[-1] == (
+        "| SIGKILL of a worker | PostgreSQL 40, SQLite 3 | fenced | 43 | 4 | nothing lost |"
+    )
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_failure_is_told_whatever_came_after_it(order: int) -> None:
     facts = [FACT, {**FACT, "passed": False}][::order]
