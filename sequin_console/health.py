@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from consumers.jetstream import embedded_status
-from sequin_console.common import heartbeats, runner
+from sequin_console.common import database_trouble, heartbeats, runner
 
 SILENT_AFTER_S = 30
 NATS_TIMEOUT_S = 3
@@ -35,11 +35,19 @@ def _check(ok: bool, detail: str) -> Check:
 
 
 def _database() -> tuple[Check, dict[str, float]]:
+    """Whether it can be read, and whether it takes a write: a full or locked one answers and does nothing."""
+    ages: dict[str, float] = {}
     try:
-        return _check(True, "The database answers."), heartbeats.ages()
+        ages = heartbeats.ages()
+        database_trouble.try_to_write()
+    except database_trouble.AWAY as error:
+        log.warning("readiness: database failed", error=str(error))
+        problem = database_trouble.as_problem(error)
+        return _check(False, f"{problem.message} {problem.next_step}"), ages
     except DatabaseError as error:
         log.warning("readiness: database failed", error=str(error))
-        return _check(False, "The database does not answer, or its migrations have not run."), {}
+        return _check(False, "The database does not answer, or its migrations have not run."), ages
+    return _check(True, "The database answers."), ages
 
 
 def _alive(name: str, ages: dict[str, float]) -> Check:

@@ -14,3 +14,5 @@ urlpatterns = [
     path("", include("consumers.urls")),
     path("v1/", api.urls),
 ]
+
+handler500 = "sequin_console.views.server_error"

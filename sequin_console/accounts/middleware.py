@@ -20,7 +20,10 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase], view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
         audit.client_ip.set(request.META.get("REMOTE_ADDR") or None)  # each request sets its own
-        if request.path_info.startswith(API_PREFIX):
+        is_public = not getattr(
+            view_func, "login_required", True
+        )  # Django asks who it is all the same: by the database
+        if is_public or request.path_info.startswith(API_PREFIX):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from sequin_console.common import database_trouble
 from sequin_console.common.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ def add_handlers(api: NinjaAPI) -> None:
         Http404: not_found,
         RequestDataTooBig: too_large,
         HttpError: from_http_error,
+        **dict.fromkeys(database_trouble.AWAY, database_trouble.as_problem),
     }
     for kind, in_words in words.items():
         api.add_exception_handler(kind, partial(_answer_in, in_words))

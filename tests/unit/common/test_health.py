@@ -19,7 +19,7 @@ def test_healthz_needs_nothing(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_readyz_names_each_part_and_is_503_until_all_work(client: Client, settings) -> None:
     settings.EMBEDDED_NATS_URL = ""
     answer = client.get("/readyz")
@@ -33,7 +33,7 @@ def test_readyz_names_each_part_and_is_503_until_all_work(client: Client, settin
     assert all(answer.json()[part]["detail"].endswith(".") for part in PARTS)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("silent", ["syncs", "consumers", "scheduler"])
 def test_one_that_fell_silent_is_named(client: Client, settings, silent: str) -> None:
     settings.EMBEDDED_NATS_URL = ""
