@@ -192,7 +192,7 @@ def running_world(
         "SEQUIN_PORT": str(free_port()),
         **more_environ,
     }
-    data_dir.mkdir(parents=True)
+    data_dir.mkdir(parents=True, exist_ok=True)
     with (
         sandbox_process.running(folder / "sandbox", settings={"page_size_cap": page_size}) as sandbox,
         jwt_server(tls=make_tls()) as nats,
