@@ -61,6 +61,6 @@ def read_again(job: Job, batch: Batch) -> dict[int, Message]:
     """The batch's messages as the log has them now, by record; one that changed since comes later, in its order."""
     first = min(message.seq for message in batch.messages)
     wanted = {message.record_id for message in batch.messages}
-    entries, _ = job.reader.after(first - 1, limit=2 * len(batch.messages))
     last = max(message.seq for message in batch.messages)
+    entries, _ = job.reader.after(first - 1, limit=2 * len(batch.messages), head=last)
     return {e.record_id: job.render(e) for e in entries if e.record_id in wanted and e.seq <= last}

@@ -173,7 +173,7 @@ def read_batch(job: Job, after: int) -> Batch | None:
     head = job.head  # read before: what is appended meanwhile comes in the next batch
     if head <= after:
         return Batch([], after, is_last=True)
-    entries, is_all = job.reader.after(after, limit=BATCH_MOST, most_bytes=job.batch_bytes)
+    entries, is_all = job.reader.after(after, limit=BATCH_MOST, most_bytes=job.batch_bytes, head=head)
     messages: list[Message] = []
     unfit: list[tuple[Message, tuple[str, str, int]]] = []
     for entry in entries:

@@ -17,6 +17,7 @@ _TABLE = Record._meta.db_table
 _NAMESPACE = uuid.UUID("6f3b1a52-2f5d-5c1e-9a57-0d7d2b1f4c11")
 _VARIANT = "89ab" * 4  # of a UUID's 17th hex digit, by what the hash has there
 _FETCH = 100  # rows at once, so that a few large records end a read early
+SPAN = 2  # sequence numbers looked at for each entry wanted, before looking at the rest
 ENTRY_BYTES = 1_000  # what an entry takes beside its data, about
 
 
@@ -62,17 +63,34 @@ class LogReader:
         self.sync_id, self.collection_ids = sync_id, collection_ids
         self._collections: dict[int, tuple[str, Callable[[str], str]]] = {}
 
-    def after(self, seq: int, *, limit: int, most_bytes: int | None = None) -> tuple[list[LogEntry], bool]:
-        """The next entries in order, and whether they are all there are: at least one, not many over `most_bytes`."""
-        where, params = "sync_id = %s AND seq > %s", [_plain(self.sync_id), seq]
+    def after(
+        self, seq: int, *, limit: int, most_bytes: int | None = None, head: int | None = None
+    ) -> tuple[list[LogEntry], bool]:
+        """The next entries in order, and whether they are all there are: at least one, not many over `most_bytes`.
+
+        head  of the log, where known: who asks for no more need not look beyond
+        The part of the log where that many entries lie when none has moved is read first. PostgreSQL, as long as it has
+        no statistics of a table just filled, would else sort all that lies beyond, for every batch again.
+        """
+        near = seq + SPAN * limit
+        rows, is_all = self._read("seq > %s AND seq <= %s", [seq, near], limit, most_bytes)
+        if is_all and (head is None or near < head):
+            rest = most_bytes and most_bytes - sum(len(row[4]) + ENTRY_BYTES for row in rows)
+            more, is_all = self._read("seq > %s", [near], limit - len(rows), rest)
+            rows += more
+        return [self._entry(row) for row in rows], is_all
+
+    def _read(
+        self, where: str, params: list[Any], limit: int, most_bytes: int | None
+    ) -> tuple[list[tuple[Any, ...]], bool]:
+        where, params = f"sync_id = %s AND {where}", [_plain(self.sync_id), *params]
         if self.collection_ids is not None:
             wanted = self._pks_wanted()
             if not wanted:
                 return [], True
             where += f" AND collection_id IN ({', '.join(['%s'] * len(wanted))})"
             params += wanted
-        rows, is_all = _read(where, params, limit, most_bytes)
-        return [self._entry(row) for row in rows], is_all
+        return _read(where, params, limit, most_bytes)
 
     def one(self, record_id: int) -> LogEntry | None:
         """One record at its present place; None when it is gone."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,47 @@ def test_collection_made_after_the_reader_is_known_to_it() -> None:
     assert [entry.collection_id for entry in entries] == ["fake:thing", "fake:late"]
     assert reader.one(entries[1].record_id) == entries[1]
     assert reader.one(0) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sparse_part_of_the_log_is_read_to_its_end() -> None:
+    """Records that move leave gaps, far wider than what one look spans."""
+    log = Log()
+    log.write("old", {"n": 0})
+    for n in range(30):
+        log.write("moving", {"n": n})
+    log.write("new", {"n": 1})
+    reader = LogReader(log.sync.pk)
+
+    def read(**bounds: Any) -> tuple[list[str], bool]:
+        entries, is_all = reader.after(0, **bounds)
+        return [entry.upstream_id for entry in entries], is_all
+
+    assert read(limit=5) == read(limit=5, head=log.head) == (["old", "moving", "new"], True)
+    assert read(limit=2) == (["old", "moving"], False)
+    assert read(limit=5, most_bytes=1) == (["old"], False)
+    assert read(limit=5, most_bytes=ENTRY_BYTES + 20) == (["old", "moving"], False)
+
+
+@pytest.mark.only_on("postgres", "postgres-redis")
+@pytest.mark.django_db(transaction=True)
+def test_batch_of_a_table_just_filled_looks_at_no_more_rows_than_it_needs() -> None:
+    """Without statistics PostgreSQL took a bitmap of all rows beyond and sorted them: a replay's cost grew squared."""
+    log = Log()
+    log.fill(6_000, text="x" * 200)
+    asked: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        entries, is_all = LogReader(log.sync.pk).after(100, limit=500, most_bytes=4_000_000, head=log.head)
+    assert (len(entries), is_all) == (500, False)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked[0][0]}", asked[0][1])
+        found = cursor.fetchone()[0]
+    plans = [(found if isinstance(found, list) else json.loads(found))[0]["Plan"]]
+    for plan in plans:
+        plans.extend(plan.get("Plans", ()))
+    assert max(plan["Actual Rows"] for plan in plans) <= 1_000
