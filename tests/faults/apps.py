@@ -1,5 +1,6 @@
 """What is different in the processes of a world: some waits are shorter, and a guard can be taken out."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Any
@@ -31,21 +32,34 @@ def cursor_first(append: Callable[..., Any]) -> Callable[..., Any]:
     return apart
 
 
+def acked_first(publish: Callable[..., Any]) -> Callable[..., Any]:
+    """Publishing without the guard of invariant 6: the cursor moves a moment before the messages leave."""
+
+    async def early(job: Any, batch: Any, orm: Any) -> Any:
+        await orm(job.cursor.fenced_update, acked_seq=batch.reached)
+        await asyncio.sleep(0.2)
+        return await publish(job, batch, orm)
+
+    return early
+
+
 class FaultsConfig(AppConfig):
     """What a dead worker left behind is found again in seconds; for real it takes up to a minute."""
 
     name = "tests.faults"
 
     def ready(self) -> None:
-        from consumers import scheduling, services
+        from consumers import basic, fenced, scheduling, services
         from sequin_console.common import fields
         from sequin_console.management.commands import scheduler
         from syncs import log, tasks
 
         scheduling.QUEUED_S = tasks.QUEUED_S = 3
         services.GRACE_S = 2.0
-        scheduler.LEASE_S = 5
+        scheduler.LEASE_S, scheduler.RENEW_S = 5, 1
         if os.environ.get("SEQUIN_FAULTS_PLAIN_SECRETS"):
             fields.cipher = Plain
         if os.environ.get("SEQUIN_FAULTS_CURSOR_FIRST"):
             log.append = cursor_first(log.append)
+        if os.environ.get("SEQUIN_FAULTS_ACKED_FIRST"):
+            fenced.publish, basic.publish = acked_first(fenced.publish), acked_first(basic.publish)

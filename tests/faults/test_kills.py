@@ -48,6 +48,17 @@ def test_without_the_guard_of_invariant_1_such_kills_lose_records(tmp_path: Path
         assert any("is not in the log" in problem for problem in stage.oracle.log_problems())
 
 
+def test_without_the_guard_of_invariant_6_the_watcher_sees_it(tmp_path: Path) -> None:
+    """The proof that "acknowledged too early" would be seen: the cursor moves a moment before the messages leave."""
+    with staged(tmp_path, "sqlite", seed=9, records=50, SEQUIN_FAULTS_ACKED_FIRST="1") as stage:
+        stage.world.start("syncs", "consumers", "scheduler")
+        stage.wait_for_acks(200)
+        stage.editor.stop()
+        stage.oracle.settle(REST_S)
+        early = [told for told in stage.oracle.judge(stage.watcher.stop()) if "acknowledged too early" in told]
+        assert {told.partition(":")[0] for told in early} >= {"fenced", "basic"}
+
+
 @on("sqlite")
 def test_sync_worker_killed_mid_backfill(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """Invariants 1 and 2: a page that was being stored is read again, none is lost, none is skipped."""
