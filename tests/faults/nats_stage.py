@@ -10,6 +10,7 @@ read from the stream, which keeps all of it; or where that is purged or made aga
 each message as it was stored (the stream republishes it).
 """
 
+import asyncio
 import contextlib
 import json
 import time
@@ -22,7 +23,7 @@ from unittest import mock
 from django.db import connection
 from django.utils import timezone
 
-from consumers import publishing, scheduling, working
+from consumers import jetstream, publishing, scheduling, working
 from consumers.models import ConsumerCursor, NatsConsumer
 from syncs.log import entries_after
 from tests.consumer_factories import Log, cursor_of, make_consumer
@@ -32,7 +33,9 @@ from tests.nats_server import NatsServer, nats_server, run
 
 LANES: dict[str, dict[str, Any]] = {"fenced": {}, "basic": {"allow_atomic": False}}
 COLLECTION, STREAM = "fake:thing", "SEQUIN-RECORDS"
+HOLD = {"fenced": "(a)-(g) hold", "basic": "(a)-(f) hold"}
 WATCHED = {"max_msgs_per_subject": 1, "republish": {"src": ">", "dest": "seen.>"}}
+WRITE = jetstream.Link.write
 BUDGET_S, REST_S = 2.0, 60.0
 LONGEST_RETRY_S = 305.0
 
@@ -51,6 +54,8 @@ class Stage:
         self.secrets = [value for value in consumer.secrets.values() if value]
         self.told: list[tuple[str, str, str]] = []
         self.watcher: Watcher | None = None
+        self.struck = 0
+        self._act: Callable[[], object] | None = None
 
     def configure(self, **changed: Any) -> None:
         """Edit the stream, as an administrator does under way."""
@@ -69,6 +74,27 @@ class Stage:
     @property
     def cursor(self) -> ConsumerCursor:
         return cursor_of(self.consumer)
+
+    # --- Striking ----------------------------------------------------------------------------------------------------
+
+    def strike(self, act: Callable[[], object]) -> None:
+        """Do something while a batch or window is half way out: some of its messages have left, others have not."""
+        done = self.struck
+        self._act = act
+        self.wait_until(lambda: self.struck > done, what="a batch to strike")
+
+    async def write(self, link: jetstream.Link, frames: Iterable[bytes]) -> None:
+        """In place of Link.write, the way all batches and windows take."""
+        frames, act = list(frames), self._act
+        if act is None or len(frames) < 2:
+            await WRITE(link, frames)
+            return
+        self._act = None
+        half = len(frames) // 2
+        await WRITE(link, frames[:half])
+        await asyncio.to_thread(act)
+        self.struck += 1
+        await WRITE(link, frames[half:])
 
     # --- Waiting -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +273,7 @@ def stage(
         place = {"host": through.host, "port": through.port} if through else {}
         consumer = make_consumer(server, editor.log.sync, nats=place | (nats or {}))
         on = Stage(server, lane, consumer, editor, budget_s)
+        stack.enter_context(mock.patch.object(jetstream.Link, "write", lambda link, frames: on.write(link, frames)))
         if watched:
             on.watcher = Watcher(server)
             on.watcher.start()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consumers.models import NatsConsumer
-from tests.faults.nats_stage import LANES, STREAM, Stage, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, Stage, backend, stage
 from tests.faults.report import rounds
 from tests.nats_cluster import NatsCluster, nats_cluster
 from tests.nats_server import run
@@ -36,7 +36,7 @@ def test_leader_killed_in_mid_batch(lane: str, cluster: NatsCluster, on: Stage, 
     for _ in range(times):
         on.wait_for_acks(15)
         leader = run(cluster.leader())
-        leader.kill()
+        on.strike(leader.kill)
         on.wait_until_well()
         leader.start()
         run(cluster.wait_until_whole())
@@ -49,7 +49,7 @@ def test_leader_steps_down_in_mid_batch(lane: str, cluster: NatsCluster, on: Sta
     times = rounds(4, 60)
     for _ in range(times):
         on.wait_for_acks(10)
-        run(cluster.step_down())
+        on.strike(lambda: run(cluster.step_down()))
         run(cluster.leader())
     judge(on, "leader steps down (R3)", times, record_fault)
 
@@ -76,7 +76,8 @@ def judge(on: Stage, what: str, times: int, record_fault: Record) -> None:
     record_fault(
         what=what,
         times=times,
-        outcome=f"(a)-{'(g)' if on.lane == 'fenced' else '(f)'} hold, nothing sent anew",
+        counted=on.struck or None,
+        outcome=f"{HOLD[on.lane]}, nothing sent anew",
         backend=backend(),
         promise=on.lane,
     )

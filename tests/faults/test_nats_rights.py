@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumers import permissions, services
-from tests.faults.nats_stage import LANES, STREAM, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, backend, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsUser, jwt_server, nats_server
 
@@ -49,7 +49,7 @@ def test_right_taken_away_and_given_back(lane: str, what: str, record_fault: Rec
         record_fault(
             what=f"right taken away by reload, and given back ({what})",
             times=times,
-            outcome="the missing right is named; (a)-(g) hold once given back",
+            outcome=f"the missing right is named; {HOLD[lane]} once given back",
             backend=backend(),
             promise=lane,
         )
@@ -70,7 +70,7 @@ def test_password_changed_and_told_to_the_console(lane: str, record_fault: Recor
         record_fault(
             what="password changed on the server, then in the console",
             times=1,
-            outcome="named; (a)-(g) hold once told",
+            outcome=f"named; {HOLD[lane]} once told",
             backend=backend(),
             promise=lane,
         )
@@ -95,7 +95,7 @@ def test_user_jwt_expires_under_way_and_is_renewed(lane: str, record_fault: Reco
             record_fault(
                 what="user JWT expires under way, renewed in the console",
                 times=times,
-                outcome="named as expired; (a)-(g) hold once renewed",
+                outcome=f"named as expired; {HOLD[lane]} once renewed",
                 backend=backend(),
                 promise=lane,
             )

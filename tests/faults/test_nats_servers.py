@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from consumers.models import HeldMessage
-from tests.faults.nats_stage import LANES, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, backend, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsServer, nats_server
 
@@ -16,19 +16,23 @@ Record = Callable[..., None]
 
 @lanes
 @pytest.mark.parametrize("how", ["restarted", "killed (SIGKILL)"])
-def test_server_restarted_in_mid_drain(lane: str, how: str, record_fault: Record) -> None:
+def test_server_restarted_in_mid_batch(lane: str, how: str, record_fault: Record) -> None:
     """What was not acknowledged is settled by reading the stream, once the server is back on its store."""
     times = rounds(3, 40)
     with stage(lane) as on:
         for _ in range(times):
-            on.wait_for_acks(30)
-            on.server.stop() if how == "restarted" else on.server.kill()
+            on.strike(on.server.stop if how == "restarted" else on.server.kill)
             on.wait_for_trouble("refused a connection", "connection to NATS was lost", kind="broker")
             on.server.start()
             on.wait_until_well()
             on.assert_acknowledged_is_stored()
         record_fault(
-            what=f"nats-server {how} in mid-drain", times=times, outcome="(a)-(g) hold", backend=backend(), promise=lane
+            what=f"nats-server {how} in mid-batch",
+            times=times,
+            counted=on.struck,
+            outcome=f"{HOLD[lane]}",
+            backend=backend(),
+            promise=lane,
         )
         on.judge()
 
@@ -39,8 +43,7 @@ def test_server_stands_still_for_longer_than_it_is_waited_for(lane: str, record_
     times, still_s = rounds(1, 3), rounds(4, 30)
     with stage(lane, ack_s=rounds(2, 15), budget_s=rounds(2, 20)) as on:
         for _ in range(times):
-            on.wait_for_acks(30)
-            on.server.pause()
+            on.strike(on.server.pause)
             on.wait_for_trouble("did not answer", "did not confirm", "connection to NATS was lost", kind="broker")
             on.wait(still_s)
             on.server.resume()
@@ -48,7 +51,8 @@ def test_server_stands_still_for_longer_than_it_is_waited_for(lane: str, record_
         record_fault(
             what=f"nats-server stands still for {still_s} s (SIGSTOP)",
             times=times,
-            outcome=f"(a)-(g) hold; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
+            counted=on.struck,
+            outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
             backend=backend(),
             promise=lane,
         )
@@ -71,7 +75,7 @@ def test_max_payload_lowered_by_restart(lane: str, record_fault: Record) -> None
         record_fault(
             what="max_payload lowered by a restart, and raised again",
             times=1,
-            outcome="too large records set aside by name, sent when they fit; (a)-(g) hold",
+            outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
             backend=backend(),
             promise=lane,
         )
@@ -106,7 +110,7 @@ def test_server_has_no_room_left(lane: str, record_fault: Record) -> None:
             record_fault(
                 what="no storage left for JetStream (max_file_store)",
                 times=1,
-                outcome="named on the page, nothing called delivered; (a)-(g) hold when there is room",
+                outcome=f"named on the page, nothing called delivered; {HOLD[lane]} when there is room",
                 backend=backend(),
                 promise=lane,
             )
@@ -118,14 +122,14 @@ def test_duplicate_window_shorter_than_the_outage(record_fault: Record) -> None:
     times = rounds(2, 20)
     with stage("fenced", config={"duplicate_window": 100_000_000}) as on:
         for _ in range(times):
-            on.wait_for_acks(20)
-            on.server.kill()
+            on.strike(on.server.kill)
             on.wait_for_trouble("refused a connection", "connection to NATS was lost")
             on.server.start()
             on.wait_until_well()
         record_fault(
             what="outage longer than the duplicate window (0.1 s)",
             times=times,
+            counted=on.struck,
             outcome="stream grew by exactly what was sent",
             backend=backend(),
             promise="fenced",

@@ -6,7 +6,7 @@ import pytest
 
 from consumers import services
 from consumers.models import HeldMessage, NatsConsumer
-from tests.faults.nats_stage import LANES, STREAM, WATCHED, Stage, backend, make_stream, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, backend, make_stream, stage
 from tests.faults.report import rounds
 from tests.nats_server import run
 
@@ -16,13 +16,12 @@ Record = Callable[..., None]
 
 
 @lanes
-def test_stream_purged_in_mid_drain(lane: str, record_fault: Record) -> None:
+def test_stream_purged_in_mid_batch(lane: str, record_fault: Record) -> None:
     """What was removed by hand is told by the repeated check; a replay brings it all back; nothing goes backwards."""
     times = rounds(2, 15)
     with stage(lane, watched=True) as on:
         for _ in range(times):
-            on.wait_for_acks(20)
-            run(on.server.ask(f"STREAM.PURGE.{STREAM}"))
+            on.strike(lambda: run(on.server.ask(f"STREAM.PURGE.{STREAM}")))
             on.wait_for_acks(20)
         on.editor.stop()
         on.wait_until_well()
@@ -32,8 +31,9 @@ def test_stream_purged_in_mid_drain(lane: str, record_fault: Record) -> None:
         services.replay(row, by=None)
         on.wait_until_well()
         record_fault(
-            what="stream purged in mid-drain",
+            what="stream purged in mid-batch",
             times=times,
+            counted=on.struck,
             outcome="missing records are told with the remedy; after Replay (a)-(f) hold",
             backend=backend(),
             promise=lane,
@@ -42,13 +42,13 @@ def test_stream_purged_in_mid_drain(lane: str, record_fault: Record) -> None:
 
 
 @lanes
-def test_stream_deleted_and_made_again_in_mid_drain(lane: str, record_fault: Record) -> None:
+def test_stream_deleted_and_made_again_in_mid_batch(lane: str, record_fault: Record) -> None:
     times = rounds(3, 20)
     with stage(lane, watched=True) as on:
         for _ in range(times):
             on.wait_for_acks(20)
             before = on.cursor.run
-            run(on.server.ask(f"STREAM.DELETE.{STREAM}"))
+            on.strike(lambda: run(on.server.ask(f"STREAM.DELETE.{STREAM}")))
             row = on.wait_for_trouble("No stream takes messages")
             assert "Create the stream" in row.next_step
             make_stream(on.server, lane, **WATCHED)
@@ -56,8 +56,9 @@ def test_stream_deleted_and_made_again_in_mid_drain(lane: str, record_fault: Rec
             on.wait_until_well()
             assert "sent again" in NatsConsumer.objects.get().warning
         record_fault(
-            what="stream deleted and made again in mid-drain",
+            what="stream deleted and made again in mid-batch",
             times=times,
+            counted=on.struck,
             outcome="everything sent again by itself; (a)-(f) hold",
             backend=backend(),
             promise=lane,
@@ -66,16 +67,16 @@ def test_stream_deleted_and_made_again_in_mid_drain(lane: str, record_fault: Rec
 
 
 @lanes
-def test_stream_made_again_between_two_batches(lane: str, record_fault: Record) -> None:
+def test_stream_made_again_within_one_batch(lane: str, record_fault: Record) -> None:
     """Too quick to be seen by its absence: the cursor must not go on in the middle of the new one."""
     times = rounds(5, 40)
     with stage(lane, watched=True) as on:
         for _ in range(times):
-            on.wait_for_acks(10)
-            run(remake(on, lane))
+            on.strike(lambda: run(remake(on, lane)))
         record_fault(
-            what="stream deleted and made again within one request",
+            what="stream deleted and made again within one batch",
             times=times,
+            counted=on.struck,
             outcome="everything sent again by itself; (a)-(f) hold",
             backend=backend(),
             promise=lane,
@@ -104,7 +105,7 @@ def test_full_stream_that_refuses(lane: str, record_fault: Record) -> None:
         record_fault(
             what="stream full (max_bytes, discard new)",
             times=1,
-            outcome="refused, named, nothing called delivered; (a)-(g) hold once raised",
+            outcome=f"refused, named, nothing called delivered; {HOLD[lane]} once raised",
             backend=backend(),
             promise=lane,
         )
@@ -148,7 +149,7 @@ def test_max_msg_size_lowered_under_way(lane: str, record_fault: Record) -> None
         record_fault(
             what="max_msg_size lowered under way, and raised again",
             times=times,
-            outcome="too large records set aside by name, sent when they fit; (a)-(g) hold",
+            outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
             backend=backend(),
             promise=lane,
         )
@@ -160,8 +161,7 @@ def test_atomic_batches_switched_off_and_on_under_way(record_fault: Record) -> N
     times = rounds(3, 20)
     with stage("basic", config={"allow_atomic": True}) as on:
         for _ in range(times):
-            on.wait_for_acks(20)
-            on.configure(allow_atomic=False)
+            on.strike(lambda: on.configure(allow_atomic=False))
             on.wait_until(lambda: NatsConsumer.objects.get().promise == "basic", what="the promise told")
             on.wait_for_acks(20)
             on.configure(allow_atomic=True)
@@ -171,6 +171,7 @@ def test_atomic_batches_switched_off_and_on_under_way(record_fault: Record) -> N
         record_fault(
             what="allow_atomic switched off and on under way",
             times=times,
+            counted=on.struck,
             outcome="the page tells the promise that holds; (a)-(f) hold",
             backend=backend(),
             promise="fenced and basic",
@@ -194,7 +195,7 @@ def test_subjects_narrowed_under_way(lane: str, left: str, record_fault: Record)
         record_fault(
             what="the stream's subjects narrowed under way, and widened again",
             times=1,
-            outcome="named on the page; (a)-(g) hold once widened",
+            outcome=f"named on the page; {HOLD[lane]} once widened",
             backend=backend(),
             promise=lane,
         )
@@ -239,7 +240,7 @@ def test_somebody_else_writes_under_our_prefix(lane: str, record_fault: Record) 
         record_fault(
             what="somebody else writes under our prefix",
             times=times,
-            outcome="survived, and told by the fence; after Replay (a)-(g) hold",
+            outcome=f"survived, and told by the fence; after Replay {HOLD[lane]}",
             backend=backend(),
             promise=lane,
         )

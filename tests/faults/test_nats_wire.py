@@ -9,7 +9,7 @@ import pytest
 from consumers import jetstream
 from consumers.connection import NatsSettings, NoAnswer
 from consumers.working import GRACE_S
-from tests.faults.nats_stage import LANES, STREAM, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, backend, stage
 from tests.faults.report import rounds
 from tests.nats_proxy import CUT, DROP, PASS, Frame, deaf, half_open, nats_proxy, passing
 from tests.nats_server import nats_server, run
@@ -65,7 +65,7 @@ def test_half_open_connection(lane: str, rule: Callable[[Frame], str], record_fa
         record_fault(
             what=f"half-open connection: {'nothing passes' if rule is half_open else 'answers are lost'}",
             times=times,
-            outcome=f"(a)-(g) hold; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
+            outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
             backend=backend(),
             promise=lane,
         )
@@ -163,7 +163,7 @@ def test_connection_cut_in_mid_batch(lane: str, record_fault: Record) -> None:
             what="connection cut in mid-batch",
             times=times,
             counted=times,
-            outcome="(a)-(g) hold",
+            outcome=f"{HOLD[lane]}",
             backend=backend(),
             promise=lane,
         )
@@ -213,7 +213,7 @@ def test_drain_ends_within_its_budget_whatever_the_network_does(lane: str, recor
             what="acknowledgement never comes, budget ends first",
             times=1,
             counted=1,
-            outcome=f"drain ended after {on.worker.longest_s:.0f} s; (a)-(g) hold",
+            outcome=f"drain ended after {on.worker.longest_s:.0f} s; {HOLD[lane]}",
             backend=backend(),
             promise=lane,
         )
