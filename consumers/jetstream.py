@@ -38,6 +38,7 @@ from consumers.reaching import CONNECT_S
 
 ANSWER_S, CLOSE_S, WRITE_S = 5.0, 1.0, 15.0
 IDLE_S = 300.0
+DOUBT_S = 0.9  # answers take milliseconds
 WRITE_BYTES = 256 * 1024  # a write: few enough for the socket, small enough for the server to begin early
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"\s]+)", re.IGNORECASE)
 
@@ -241,7 +242,7 @@ class Link:
         """
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         reply = self.expect(subject, lambda answer: _settle(answered, answer))
-        self.used_at = time.monotonic()
+        self.used_at = began = time.monotonic()
         try:
             await self.send(subject, payload, headers=headers, reply=reply)
             await self.flush()
@@ -252,8 +253,13 @@ class Link:
                 "Check that NATS runs. Nothing is lost: we try again.",
             ) from None
         finally:
-            self.is_doubted |= answered.cancelled()
+            self.doubt_if_unanswered(answered, began)
             self.forget(reply)
+
+    def doubt_if_unanswered(self, waited_for: "asyncio.Future[Any]", since: float) -> None:
+        """Use this link no more if an answer was waited for in vain; being interrupted at once says nothing of it."""
+        if waited_for.cancelled() and time.monotonic() - since > DOUBT_S:
+            self.is_doubted = True
 
     # --- What comes back --------------------------------------------------------------------------------------------
 

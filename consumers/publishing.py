@@ -6,6 +6,7 @@ Source: ADR-50 https://github.com/nats-io/nats-architecture-and-design/blob/main
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -130,6 +131,7 @@ async def publish_window(link: Link, messages: Sequence[tuple[Message, int]], *,
             done.set_result(None)
 
     replies: list[str] = []
+    began = time.monotonic()
 
     def framed() -> Iterator[bytes]:
         for at, (message, last_seq) in enumerate(messages):
@@ -144,7 +146,7 @@ async def publish_window(link: Link, messages: Sequence[tuple[Message, int]], *,
     except TimeoutError:
         raise NoAnswer(f"NATS did not confirm {left} messages.", "Check that NATS runs. They are sent again.") from None
     finally:
-        link.is_doubted |= done.cancelled()
+        link.doubt_if_unanswered(done, began)
         for reply in replies:
             link.forget(reply)
     failed = next((answer for answer in answers if isinstance(answer, LinkError)), None)

@@ -1,7 +1,7 @@
 """What tests of consumers need: a log with records, a consumer at a test server, drains without a worker."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -26,6 +26,11 @@ class Log:
 
     def write(self, upstream_id: str, content: Any, *, name: str = "thing", **fields: Any) -> None:
         self._append([raw(upstream_id, content, read_no=next(self._read_no), name=name, **fields)])
+
+    def write_many(self, contents: Mapping[str, Any]) -> None:
+        """Records of the first collection in one commit; None deletes."""
+        news = contents.items()
+        self._append([raw(i, c, read_no=next(self._read_no), deleted=c is None) for i, c in news])
 
     def delete(self, upstream_id: str, *, name: str = "thing") -> None:
         self.write(upstream_id, None, name=name, deleted=True)

@@ -67,6 +67,17 @@ class NatsCluster(NatsServer):
             time.sleep(0.2)
         raise AssertionError(f"the cluster did not answer {verb}: {answer}")
 
+    async def messages(self, name: str = "SEQUIN-RECORDS", *, subject: str = ">") -> list[Any]:
+        """As NatsServer's; again while the cluster is choosing a leader."""
+        deadline = time.monotonic() + READY_S
+        while True:
+            try:
+                return await super().messages(name, subject=subject)
+            except (nats.errors.Error, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+
     async def leader(self, stream: str = "SEQUIN-RECORDS") -> NatsServer:
         """The member that leads a stream."""
         deadline = time.monotonic() + READY_S

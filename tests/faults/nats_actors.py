@@ -5,6 +5,7 @@ import contextlib
 import random
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connections
@@ -16,13 +17,14 @@ from tests.faults.oracle import Upstream
 from tests.faults.report import SEED
 from tests.nats_server import NatsServer
 
+BURSTS = (1, 2, 4, 8, 25)  # a few go to the stream one by one, more as an atomic batch
 SLACK_S = 10.0  # this machine is shared
 
 
 class Editor:
     """Changes, deletes and brings back records of a log, on a thread of its own, and knows what it did."""
 
-    def __init__(self, log: Log, records: int, *, pause_s: float = 0.03) -> None:
+    def __init__(self, log: Log, records: int, *, pause_s: float = 0.06) -> None:
         self.log, self.pause_s = log, pause_s
         self.truth: dict[str, Upstream] = {}
         self.edits = 0
@@ -33,26 +35,28 @@ class Editor:
         self._thread: threading.Thread | None = None
         self.error: BaseException | None = None
 
-    def write(self, upstream_id: str, *, deleted: bool = False, **content: Any) -> None:
-        """One more version of a record; a deleted one keeps the version it had."""
-        with self._lock:
-            was = self.truth.get(upstream_id)
-            version = was.version if was and deleted else (was.version if was else 0) + 1
-            if deleted:
-                self.log.delete(upstream_id)
-            else:
-                self.log.write(upstream_id, {"id": upstream_id, "v": version, **content})
-            self.truth[upstream_id] = Upstream(version, deleted)
-            self.edits += 1
-
-    def edit(self) -> None:
-        upstream_id = self._random.choice(self._ids)
-        was = self.truth.get(upstream_id)
-        self.write(upstream_id, deleted=bool(was and not was.deleted and self._random.random() < 0.15))
+    def write(self, upstream_id: str, **content: Any) -> None:
+        """One more version of a record."""
+        self._append({upstream_id: False}, **content)
 
     def edit_some(self, number: int) -> None:
-        for _ in range(number):
-            self.edit()
+        """Change so many records, or delete some of them, in one commit."""
+        ids = self._random.sample(self._ids, min(number, len(self._ids)))
+        was = {upstream_id: self.truth.get(upstream_id) for upstream_id in ids}
+        self._append({key: bool(was[key] and not was[key].deleted and self._random.random() < 0.15) for key in ids})
+
+    def _append(self, deletes: Mapping[str, bool], **content: Any) -> None:
+        """A version each; a deleted record keeps the one it had."""
+        with self._lock:
+            news = {}
+            for key, deleted in deletes.items():
+                was = self.truth.get(key)
+                news[key] = Upstream((was.version if was else 0) + (not deleted), deleted)
+            self.log.write_many(
+                {key: None if now.deleted else {"id": key, "v": now.version, **content} for key, now in news.items()}
+            )
+            self.truth |= news
+            self.edits += len(news)
 
     def start(self) -> None:
         self._stopped.clear()
@@ -62,7 +66,7 @@ class Editor:
     def _run(self) -> None:
         try:
             while not self._stopped.wait(self.pause_s):
-                self.edit_some(self._random.randrange(1, 6))
+                self.edit_some(self._random.choice(BURSTS))
         except BaseException as error:
             self.error = error
         finally:

@@ -23,7 +23,7 @@ from unittest import mock
 from django.db import connection
 from django.utils import timezone
 
-from consumers import jetstream, publishing, scheduling, working
+from consumers import courier, jetstream, publishing, scheduling, working
 from consumers.models import ConsumerCursor, NatsConsumer
 from syncs.log import entries_after
 from tests.consumer_factories import Log, cursor_of, make_consumer
@@ -35,7 +35,7 @@ LANES: dict[str, dict[str, Any]] = {"fenced": {}, "basic": {"allow_atomic": Fals
 COLLECTION, STREAM = "fake:thing", "SEQUIN-RECORDS"
 HOLD = {"fenced": "(a)-(g) hold", "basic": "(a)-(f) hold"}
 WATCHED = {"max_msgs_per_subject": 1, "republish": {"src": ">", "dest": "seen.>"}}
-WRITE = jetstream.Link.write
+WRITE, REQUEST = jetstream.Link.write, jetstream.Link.request
 BUDGET_S, REST_S = 2.0, 60.0
 LONGEST_RETRY_S = 305.0
 
@@ -78,13 +78,13 @@ class Stage:
     # --- Striking ----------------------------------------------------------------------------------------------------
 
     def strike(self, act: Callable[[], object]) -> None:
-        """Do something while a batch or window is half way out: some of its messages have left, others have not."""
+        """Do something while a batch or window is half way out, or a message of its own is not yet acknowledged."""
         done = self.struck
         self._act = act
         self.wait_until(lambda: self.struck > done, what="a batch to strike")
 
     async def write(self, link: jetstream.Link, frames: Iterable[bytes]) -> None:
-        """In place of Link.write, the way all batches and windows take."""
+        """In place of Link.write, the way batches and windows take."""
         frames, act = list(frames), self._act
         if act is None or len(frames) < 2:
             await WRITE(link, frames)
@@ -92,9 +92,22 @@ class Stage:
         self._act = None
         half = len(frames) // 2
         await WRITE(link, frames[:half])
+        await self._strike(act)
+        await WRITE(link, frames[half:])
+
+    async def request(self, link: jetstream.Link, subject: str, *args: Any, headers: bytes = b"", **more: Any) -> bytes:
+        """In place of Link.request, the way a few messages take."""
+        act = self._act
+        if act is None or b"Sequin-Seq" not in headers or b"Nats-Batch-Id" in headers:
+            return await REQUEST(link, subject, *args, headers=headers, **more)
+        self._act = None
+        asking = asyncio.ensure_future(REQUEST(link, subject, *args, headers=headers, **more))
+        await self._strike(act)
+        return await asking
+
+    async def _strike(self, act: Callable[[], object]) -> None:
         await asyncio.to_thread(act)
         self.struck += 1
-        await WRITE(link, frames[half:])
 
     # --- Waiting -----------------------------------------------------------------------------------------------------
 
@@ -190,11 +203,12 @@ class Stage:
                 assert seqs, f"{entry.upstream_id} at {entry.seq} is called delivered and is not stored"
                 assert max(seqs) >= entry.seq, f"{entry.upstream_id} at {entry.seq}: only {seqs} stored"
 
-    def judge(self, *, is_whole: bool = True, foreign: int = 0) -> int:
+    def judge(self, *, is_whole: bool = True, foreign: int = 0, purged: bool = False) -> int:
         """Come to rest, then hold log, truth and stream against one another; how many messages were stored.
 
         is_whole  False where the stream itself threw messages away: then order and repeats alone are judged
         foreign   how many messages of the stream are somebody else's
+        purged    whether messages were removed by hand: what was half way out is then sent again
         """
         self.editor.stop()
         if self.worker.is_running:
@@ -211,7 +225,8 @@ class Stage:
             assert ends == truth, [(key, ends.get(key), was) for key, was in truth.items() if ends.get(key) != was][:5]
         else:
             assert ends.items() <= truth.items()
-        wrong = problems(truth if is_whole else {k: truth[k] for k in stored}, stored, exactly_once=is_fenced)
+        known = truth if is_whole else {key: truth[key] for key in stored}
+        wrong = problems(known, stored, exactly_once=is_fenced and not purged)
         assert not wrong, wrong[:5]
         count = sum(len(subject.messages) for subject in stored.values())
         if is_fenced and self.cursor.run == 1:
@@ -248,6 +263,7 @@ def stage(
     records: int = 150,
     busy: bool = True,
     watched: bool = False,
+    by_courier: bool = False,
     budget_s: float = BUDGET_S,
     ack_s: float = 2.0,
     nats: dict[str, Any] | None = None,
@@ -258,6 +274,7 @@ def stage(
     server   its own, when None
     through  a proxy to connect by
     busy     editor and worker are at work already
+    by_courier  small changes are delivered by this process's courier, too, as in a worker that reads
     watched  the stream keeps one message a subject, as recommended, and a watcher hears all of them
     ack_s    how long an acknowledgement is waited for: 15 in real life
     nats     more of the consumer's `nats` part; config: of the stream
@@ -265,15 +282,19 @@ def stage(
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch("consumers.scheduling.async_task"))
         stack.enter_context(mock.patch.object(publishing, "ACK_S", ack_s))
+        if by_courier:
+            stack.callback(stack.enter_context(mock.patch.object(courier, "_courier", courier.Courier())).stop)
         server = server or stack.enter_context(nats_server())
         make_stream(server, lane, **(WATCHED if watched else {}) | (config or {}))
         editor = Editor(Log(), records)
-        for upstream_id in editor._ids:
-            editor.write(upstream_id)
+        editor.edit_some(records)
         place = {"host": through.host, "port": through.port} if through else {}
         consumer = make_consumer(server, editor.log.sync, nats=place | (nats or {}))
         on = Stage(server, lane, consumer, editor, budget_s)
-        stack.enter_context(mock.patch.object(jetstream.Link, "write", lambda link, frames: on.write(link, frames)))
+        stack.enter_context(mock.patch.object(jetstream.Link, "write", lambda *args: on.write(*args)))
+        stack.enter_context(
+            mock.patch.object(jetstream.Link, "request", lambda *args, **more: on.request(*args, **more))
+        )
         if watched:
             on.watcher = Watcher(server)
             on.watcher.start()

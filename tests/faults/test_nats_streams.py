@@ -38,7 +38,7 @@ def test_stream_purged_in_mid_batch(lane: str, record_fault: Record) -> None:
             backend=backend(),
             promise=lane,
         )
-        on.judge()
+        on.judge(purged=True)
 
 
 @lanes
@@ -141,9 +141,9 @@ def test_max_msg_size_lowered_under_way(lane: str, record_fault: Record) -> None
             on.wait_for_acks(10)
             on.configure(max_msg_size=3_000)
             on.editor.write(f"r{no:04}", text="x" * 6_000)
-            on.wait_until(lambda: HeldMessage.objects.exists(), what="set aside")
+            held = on.wait_until(HeldMessage.objects.first, what="set aside")
+            assert "max_msg_size" in held.next_step
             on.wait_until_well()
-            assert "max_msg_size" in HeldMessage.objects.all()[0].next_step
             on.configure(max_msg_size=-1)
             on.wait_until(lambda: not HeldMessage.objects.exists(), what="sent by itself")
         record_fault(

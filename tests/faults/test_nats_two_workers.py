@@ -58,7 +58,7 @@ def rogues(on: Stage, mode: str, guard: str = "") -> Iterator[Counter[str]]:
 
 
 def two_on_one_cursor(
-    lane: str, server: NatsServer, mode: str, *, guard: str = "", meanwhile: Callable[[Stage], None] = lambda on: None
+    lane: str, server: NatsServer, mode: str, *, guard: str = "", meanwhile: Callable[[Stage], object] = lambda on: None
 ) -> tuple[Stage, Counter[str], int]:
     """The scenario; judged by rules (a) to (g), and by both having been refused something."""
     NatsConsumer.objects.all().delete()
@@ -73,7 +73,7 @@ def two_on_one_cursor(
             on.wait_until(lambda: on.editor.edits >= start + EDITS, what="edits")
             on.editor.stop()
         count = on.judge()
-        assert said["refused"] > 3, f"they were hardly ever in each other's way: {said}"
+        assert said["refused"], f"they were hardly ever in each other's way: {said}"
         return on, said, count
 
 
@@ -101,7 +101,17 @@ def test_two_workers_on_one_cursor(lane: str, mode: str, record_fault: Record) -
 def test_without_its_guard_the_same_two_workers_break_the_promise(lane: str, guard: str) -> None:
     """The proof that the test above can fail: nothing else keeps two workers apart."""
     with nats_server() as server, pytest.raises(AssertionError, match=r"stored twice|goes backwards"):
-        two_on_one_cursor(lane, server, "disabled", guard=guard)
+        two_on_one_cursor(lane, server, "disabled", guard=guard, meanwhile=wait_until_broken)
+
+
+def wait_until_broken(on: Stage) -> None:
+    """Until the stream shows it; a quiet machine needs a second."""
+
+    def is_broken() -> bool:
+        subjects = on.on_stream().values()
+        return any(subject.goes_backwards or (on.lane == "fenced" and subject.repeats) for subject in subjects)
+
+    on.wait_until(is_broken, what="a broken promise")
 
 
 @pytest.mark.parametrize("mode", ["disabled", "stolen"][: rounds(1, 2)])

@@ -178,7 +178,7 @@ def test_many_batches_left_half_done(record_fault: Record) -> None:
         on.worker.stop()
         on.drain_until_well()
         for _ in range(times):
-            on.editor.edit_some(4)
+            on.editor.edit_some(20)  # a batch, not a few
             proxy.rule = Half(2)
             on.worker.drain()
         proxy.rule = passing
