@@ -13,7 +13,7 @@ from tests.faults.watcher import Watcher
 from tests.faults.world import OBJECTS, World, running_world
 
 RECORDS, PAGE = 1_000, 125  # in each of four collections; so a backfill is 32 pages
-WANTED = rounds(3, 5)  # counted kills a test, of each kind it kills
+WANTED = rounds(2, 5)  # counted kills a test, of each kind it kills
 CAUGHT_S, REST_S = 90.0, 150.0  # on a busy machine; an idle one needs a tenth
 SYNC_WORKER, CONSUMER_WORKER = "worker that stores", "worker that publishes"
 SCHEDULER, SERVER = "scheduler", "nats-server"

@@ -63,6 +63,8 @@ def test_without_the_guard_of_invariant_6_the_watcher_sees_it(tmp_path: Path) ->
 def test_sync_worker_killed_mid_backfill(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """Invariants 1 and 2: a page that was being stored is read again, none is lost, none is skipped."""
     with staged(tmp_path, backend, seed=1) as stage:
+        slow = {"provider": "salesforce", "kind": "slow", "path": "", "seconds": 0.3}
+        stage.world.sandbox.control("POST", "faults", slow)  # else all is read before anybody can be killed
         stage.world.start("syncs", "consumers", "scheduler")
 
         def kill() -> None:
@@ -71,6 +73,7 @@ def test_sync_worker_killed_mid_backfill(tmp_path: Path, backend: str, record_fa
 
         kill()
         stage.kill_until_counted(SYNC_WORKER, after_each=kill)
+        stage.world.sandbox.control("DELETE", "faults")
         stage.judge(record_fault)
 
 

@@ -11,7 +11,7 @@ from tests.faults.report import rounds
 from tests.faults.stage import staged
 
 pytestmark = pytest.mark.timeout(900)
-STRIKES, RECORDS = rounds(12, 60), rounds(150, 400)
+STRIKES, RECORDS = rounds(8, 60), rounds(100, 400)
 PAUSE_EDITS = 15  # at most so many edits upstream between two strikes
 Record = Callable[..., None]
 

@@ -21,7 +21,7 @@ from tests.faults.world import SYNCS, World, as_uuid, call, running_world
 from tests.running_up import eventually
 
 pytestmark = pytest.mark.timeout(600)
-ROUNDS, AT_ONCE = rounds(5, 25), 4
+ROUNDS, AT_ONCE = rounds(3, 25), 4
 COLLECTIONS = SYNCS["CRM"]
 MAKE_TOKEN = """
 import django; django.setup()

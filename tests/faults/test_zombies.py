@@ -24,7 +24,7 @@ from tests.faults.stage import CAUGHT_S, CONSUMER_WORKER, REST_S, SPANS, SYNC_WO
 from tests.faults.world import CLUSTERS, SECOND_NODE
 
 pytestmark = pytest.mark.timeout(600)
-ROUNDS = rounds(2, 6)
+ROUNDS = rounds(1, 6)
 LEASED = ("consumers_consumercursor", "syncs_feed")
 LONGER_THAN_A_LEASE_S = LEASE_S + 3.0
 NEVER = datetime.max.replace(tzinfo=UTC)  # a unit that nobody holds
