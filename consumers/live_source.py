@@ -169,22 +169,23 @@ class LogSource:
         collections = [self.wish.collection] if self.wish.collection else self.consumer.collection_ids
         if self._cursors is None:
             self._providers = sync_queries.providers_by_sync()
-            self._cursors = {sync_id: self._start(sync_id) for sync_id in self._sync_ids()}
+            heads = record_log.heads(self._sync_ids())
+            self._cursors = {sync_id: max(0, head - self.wish.last) for sync_id, head in heads.items()}
         now_ms, found = timezone.now().timestamp() * 1000, []
+        heads = record_log.heads(list(self._cursors))
         for sync_id, cursor in self._cursors.items():
+            if heads.get(sync_id, 0) <= cursor:
+                continue
             entries = record_log.entries_after(sync_id, cursor, limit=LOG_PAGE, collection_ids=collections)
             provider = self._providers.get(sync_id, "")
             found += [live_rows.of_entry(entry, sync_id, provider, self.consumer, now_ms) for entry in entries]
-            if entries:
-                self._cursors[sync_id] = entries[-1].seq
+            last = entries[-1].seq if entries else 0
+            self._cursors[sync_id] = last if len(entries) == LOG_PAGE else max(last, heads[sync_id])
         return found
 
     def _sync_ids(self) -> list[UUID]:
         one = self.consumer.sync_id or self.wish.sync_id
         return [one] if one else sync_queries.active_sync_ids()
-
-    def _start(self, sync_id: UUID) -> int:
-        return max(0, record_log.head(sync_id) - self.wish.last)
 
 
 async def last_messages(consumer: NatsConsumer, wish: Wish, *, wait_s: float = 3.0) -> list[StreamMessage]:

@@ -176,6 +176,11 @@ def count_deleted(collection_pk: int, n: int) -> None:
 # --- Reading: what consumers see -----------------------------------------------------------------------------------
 
 
+def heads(sync_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The last sequence number of each of these syncs' logs; one query."""
+    return dict(SyncHead.objects.filter(sync_id__in=sync_ids).values_list("sync_id", "head_seq"))
+
+
 def head(sync_id: uuid.UUID) -> int:
     """The last sequence number of a sync's log; 0 when it is empty."""
     return SyncHead.objects.filter(sync_id=sync_id).values_list("head_seq", flat=True).first() or 0

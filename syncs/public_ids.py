@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 
-from syncs import log
+from syncs import log, log_reading
 from syncs.models import Record, RecordKey, SyncCollection, SyncHead
 from syncs.states import SyncState
 
@@ -32,14 +32,15 @@ _UPSERT = (
 )
 
 
-def key_of(public_id: UUID) -> int:
-    """What the table is sorted by."""
-    return int.from_bytes(public_id.bytes[:8], "big", signed=True)
+def key_of(public_id: str) -> int:
+    """What the table is sorted by: the first 8 bytes, as a signed number."""
+    number = int(public_id[:8] + public_id[9:13] + public_id[14:18], 16)
+    return number - 2**64 if number >= 2**63 else number
 
 
 def candidates(public_id: UUID) -> Iterator[int]:
     """Primary keys of records that may have this public id; whoever asks compares it whole."""
-    key = key_of(public_id)
+    key = key_of(str(public_id))
     yield from RecordKey.objects.filter(pk=key).values_list("record_pk", flat=True)
     for head in _behind():
         yield from (pk for _, pk, own in _beyond(head, None) if own == key)
@@ -63,7 +64,7 @@ def follow(budget_s: float) -> int:
 
 def forget(sync_id: UUID, named: Iterable[tuple[str, str]]) -> None:
     """Drop the keys of records about to be deleted, each named by collection and upstream id."""
-    keys = [key_of(log.public_id(sync_id, collection_id, upstream_id)) for collection_id, upstream_id in named]
+    keys = [key_of(str(log.public_id(sync_id, collection_id, upstream_id))) for collection_id, upstream_id in named]
     RecordKey.objects.filter(pk__in=keys)._raw_delete(connection.alias)
 
 
@@ -77,11 +78,12 @@ def _beyond(head: SyncHead, limit: int | None) -> Iterator[tuple[int, int, int]]
 
     The head was read before them: what is appended meanwhile lies beyond it, and comes the next time (invariant 2).
     """
-    titles = dict(SyncCollection.objects.filter(sync_id=head.pk).values_list("pk", "collection_id"))
+    collections = SyncCollection.objects.filter(sync_id=head.pk).values_list("pk", "collection_id")
+    id_of = {pk: log_reading.public_ids(head.pk, collection_id) for pk, collection_id in collections}
     rows = Record.objects.filter(sync_id=head.pk, seq__gt=head.keyed_seq, seq__lte=head.head_seq).order_by("seq")
     columns = rows.values_list("seq", "pk", "collection_id", "upstream_id")[:limit]
     for seq, pk, collection_pk, upstream_id in columns.iterator():
-        yield seq, pk, key_of(log.public_id(head.pk, titles[collection_pk], upstream_id))
+        yield seq, pk, key_of(id_of[collection_pk](upstream_id))
 
 
 def _write(pairs: Sequence[tuple[int, int]]) -> None:

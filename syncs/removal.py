@@ -15,7 +15,7 @@ from syncs.states import Phase, Removal, SyncState
 DUTY = "removals"
 BUDGET_S = 10.0  # a task; the next one goes on
 _CHUNK = 200
-_FORGOTTEN = 500  # rows a transaction
+_FORGOTTEN = 200  # rows a transaction
 
 
 def is_under_way() -> bool:

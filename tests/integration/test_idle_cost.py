@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from consumers.live_source import LogSource, Wish
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.management.commands import scheduler
 from syncs import tasks
@@ -83,3 +84,21 @@ def test_a_tick_of_the_scheduler_costs_the_same_for_no_sync_and_for_two_hundred(
     tick()
     assert ConsumerCursor.objects.count() == 200
     assert none <= tick() <= none + 1  # are there cursors missing? is asked only where there are syncs
+
+
+def test_watching_our_own_log_asks_once_for_all_syncs_where_nothing_is_new(upstream: Upstream) -> None:
+    """Where NATS does not let us read, each viewer looks into the log once a second."""
+    consumer = NatsConsumer.objects.create(name="out", hosts=["127.0.0.1"], collection_ids=["fake:thing"])
+
+    def look_again() -> tuple[int, int]:
+        source = LogSource(consumer, Wish(last=50), taker=None)  # type: ignore[arg-type]
+        first = len(source._read())
+        with CaptureQueriesContext(connection) as caught:
+            assert source._read() == []
+        return first, len(caught)
+
+    upstream.fill(3)
+    live_feeds(upstream, 1)
+    assert look_again() == (3, 1)
+    live_feeds(upstream, 5)
+    assert look_again() == (18, 1)
