@@ -5,7 +5,7 @@ ON = eval "$$(cat .venv/programs.sh)" && SEQUIN_TEST_BACKEND
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: setup up run fix check test test-integration test-browser test-faults \
-	test-sqlite test-postgres test-redis test-backends
+	test-sqlite test-postgres test-redis test-backends bench bench-quick
 setup: .venv/programs.sh
 run: up
 up: .venv/main.stamp
@@ -32,6 +32,12 @@ test-browser: .venv/programs.sh
 test-faults: .venv/programs.sh
 	SEQUIN_FAULTS=long SEQUIN_FAULTS_REPORT=docs/faults.jsonl $(PYTEST) tests/faults; failed=$$?; \
 	python -m tests.faults.table && exit $$failed
+
+# Wants an idle machine, and at most 25 minutes of it; the figures go to benchmarks/results/ and docs/performance.md.
+bench: .venv/programs.sh
+	$(ON)=sqlite python -m benchmarks
+bench-quick: .venv/programs.sh
+	$(ON)=sqlite python -m benchmarks --quick
 
 # pip knows dependency groups from 25.1 on; what Python brings along may be older.
 .venv/%.stamp: pyproject.toml

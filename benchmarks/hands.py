@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import django
@@ -53,6 +54,14 @@ def create_consumer(name: str, prefix: str, host: str, port: int, sync: str | No
     }
 
 
+def remove_consumer(consumer: str) -> None:
+    """Take a consumer away at once; its messages stay."""
+    from consumers import services
+    from consumers.models import NatsConsumer
+
+    services.remove(NatsConsumer.objects.get(pk=consumer), by=None)
+
+
 def resync(sync: str) -> float:
     """Read all of a sync's collections from their beginning again; when it was asked for."""
     from syncs import services
@@ -63,17 +72,35 @@ def resync(sync: str) -> float:
     return asked_at
 
 
-DEEDS = {deed.__name__: deed for deed in (connect, create_sync, create_consumer, resync)}
+def read_only(credential: str) -> dict[str, float]:
+    """Read a collection's whole history and do nothing with it: how many records, and this process's CPU seconds."""
+    from syncs import connections
+    from syncs.models import Credential
+
+    stored = Credential.objects.get(pk=credential)
+    [collection] = connections.collections_of(stored, [COLLECTION])
+
+    async def walk(reader: Any) -> int:
+        return sum([len(page.records) async for page in reader.backfill(collection, None)])
+
+    began_s = time.process_time()
+    records = connections.ask(stored, walk)
+    return {"records": records, "cpu_s": time.process_time() - began_s}
 
 
-def main() -> None:
+def main(more: Iterable[Callable[..., Any]] = ()) -> None:
+    """Serve until nobody asks any more. `more`: deeds besides those above."""
+    deeds = {
+        deed.__name__: deed
+        for deed in (connect, create_sync, create_consumer, remove_consumer, resync, read_only, *more)
+    }
     django.setup()
     from sequin_console import demo
 
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            answer = {"ok": DEEDS[asked.pop("do")](**asked)}
+            answer = {"ok": deeds[asked.pop("do")](**asked)}
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), flush=True)

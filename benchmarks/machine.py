@@ -30,12 +30,12 @@ def facts() -> dict[str, Any]:
     """Cores, memory, kernel, and the version of everything that took part."""
     return {
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gb():.0f} GB, {platform.machine()}",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "nats-server": _says(nats_server.BINARY, "--version"),
-        "postgres": _says(str(postgres_server.BIN / "postgres"), "--version") if postgres_server.BIN else "none",
-        "redis": _says("redis-server", "--version"),
+        "postgres": _says(str((postgres_server.newest() or Path()) / "postgres"), "--version"),
+        "redis": _says("redis-server", "--version").partition(" sha=")[0],
         "packages": {name: metadata.version(name) for name in OURS},
         "peers": {peer.key: _pins(peers.HERE / f"{peer.key}.txt") for peer in peers.PEERS},
         "commit": _says("git", "rev-parse", "--short", "HEAD"),

@@ -27,15 +27,28 @@ class Scale:
 QUICK = Scale(records=10_000, rounds=1, held=(10_000, 100_000), idle_s=20.0, latency_s=8.0)
 
 
-def main(description: str | None, measure: Callable[[Scale, Callable[[str], None]], dict[str, Any]]) -> None:
+class Teller:
+    """Says what happens, and keeps the figures found so far: a part that is cut short has those at least."""
+
+    def __init__(self, out: Path | None) -> None:
+        self.out = out
+
+    def __call__(self, text: str) -> None:
+        print(text, flush=True)
+
+    def keep(self, found: dict[str, Any]) -> None:
+        if self.out:
+            self.out.write_text(json.dumps(found, indent=1))
+
+
+def main(description: str | None, measure: Callable[[Scale, Teller], dict[str, Any]]) -> None:
     """Measure, tell what was found on the way, and write the whole as JSON where `--out` says."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less of everything: to see that it works")
     parser.add_argument("--out", type=Path, help="a file for the figures, JSON")
     options = parser.parse_args()
-    found = measure(QUICK if options.quick else Scale(), lambda text: print(text, flush=True))
-    text = json.dumps(found, indent=1)
-    if options.out:
-        options.out.write_text(text)
-    else:
-        print(text)
+    say = Teller(options.out)
+    found = measure(QUICK if options.quick else Scale(), say)
+    say.keep(found)
+    if not options.out:
+        say(json.dumps(found, indent=1))

@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +27,16 @@ import psycopg
 from benchmarks import servers
 from benchmarks.processes import Meter, cluster_roles, tree
 from benchmarks.servers import ROOT, Jetstream, UpstreamServer, eventually, last_stored_at
+from benchmarks.wording import OTHERS
 from sequin_console.up import plan
 from sequin_console.up.crew import Crew
 from sequin_console.up.process import Spec
-from sequin_console.up.watch import CLUSTERS
-from tests.nats_server import NatsServer
+from tests.nats_server import NatsServer, free_port
 from tests.running_up import clean_environment
 
+CLUSTERS, SCHEDULER = ("syncs", "consumers"), "scheduler"
 WORKERS = 2  # a queue, as the settings have it
+NODE = "bench-1"
 WITHIN_S = 180.0
 PREFIX, STREAM = "sequin-records", "SEQUIN-RECORDS"
 _templates: dict[str, bytes] = {}
@@ -98,7 +101,7 @@ def manage(environ: dict[str, str], *words: str) -> None:
 class Hands:
     """benchmarks.hands as a process: `hands.do("create_sync", name=…)`."""
 
-    def __init__(self, environ: dict[str, str], module: str = "benchmarks.hands") -> None:
+    def __init__(self, environ: dict[str, str], module: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,
@@ -130,16 +133,15 @@ class Product:
     def __init__(
         self, folder: Path, upstream: UpstreamServer, nats: NatsServer, jetstream: Jetstream, database: Database
     ) -> None:
-        self.folder, self.upstream, self.nats, self.jetstream, self.database = (
-            folder,
-            upstream,
-            nats,
-            jetstream,
-            database,
-        )
+        self.folder, self.database = folder, database
+        self.upstream, self.nats, self.jetstream = upstream, nats, jetstream
         self.environ: dict[str, str] = {}
-        self._crew = Crew(folder / "logs", lambda text: print(f"  {text}", file=sys.stderr))
+        self.module = "benchmarks.hands"
+        self._crew = self._new_crew()
         self._hands: Hands | None = None
+
+    def _new_crew(self) -> Crew:
+        return Crew(self.folder / "logs", lambda text: print(f"  {text}", file=sys.stderr))
 
     def prepare(self, **more: str) -> None:
         """Tables and environment."""
@@ -154,21 +156,25 @@ class Product:
         self.environ = self.database.make(environ)
 
     def start(self, *, only: Sequence[str] = (), web: bool = False) -> None:
-        """Start clusters and scheduler as `up` would, and wait until each works."""
-        specs = [spec for spec in plan.workers() if not only or spec.name in only]
+        """Start clusters and scheduler as `up` would, and wait until each works. `only` must name the scheduler too."""
+        specs = [spec for spec in plan.workers(NODE) if not only or spec.name in only]
+        if web:
+            address = ("--host", "127.0.0.1", "--port", str(free_port()), "--lifespan", "off", "--no-access-log")
+            specs.append(Spec("web", ("-m", "uvicorn", "sequin_console.asgi:application", *address)))
+        started_at = time.time()
         for spec in specs:
             self._crew.start(Spec(spec.name, spec.argv, {**self.environ, **spec.env}))
-        wanted = {spec.name for spec in specs} & {"syncs", "consumers", "scheduler"}
-        eventually(lambda: wanted <= self._beating(), WITHIN_S, f"{wanted} do not all beat")
+        wanted = {spec.name for spec in specs} & {*CLUSTERS, SCHEDULER}
+        eventually(lambda: wanted <= self._beating_since(started_at), WITHIN_S, f"{wanted} do not all beat")
 
-    def _beating(self) -> set[str]:
-        if self._crew.pids().keys() == {"syncs"} or self._crew.pids().keys() == {"consumers"}:
-            return set(self._crew.pids())  # nobody asks for its heartbeat without a scheduler
-        return {name for (name,) in self.database.query("SELECT name FROM common_heartbeat")}
+    def _beating_since(self, moment: float) -> set[str]:
+        rows = self.database.query("SELECT name, at FROM common_heartbeat")
+        return {name.partition("@")[0] for name, at in rows if _unix(at) > moment}
 
     @property
     def hands(self) -> Hands:
-        self._hands = self._hands or Hands(self.environ)
+        """Whoever works at the console."""
+        self._hands = self._hands or Hands(self.environ, self.module)
         return self._hands
 
     def roles(self) -> dict[str, list[int]]:
@@ -189,9 +195,15 @@ class Product:
         return Meter(self.roles)
 
     def stop(self) -> None:
+        """End everything."""
         if self._hands is not None:
             self._hands.close()
+        self.stop_processes()
+
+    def stop_processes(self) -> None:
+        """End what `start` has started; it can be started again."""
         self._crew.stop(plan.STOP)
+        self._crew = self._new_crew()
 
     # --- What is in the tables -----------------------------------------------------------------------------------
 
@@ -204,7 +216,7 @@ class Product:
         head, acked, at = rows[0]
         return int(head or 0), int(acked or 0), _unix(at)
 
-    def read_again_at(self) -> float:
+    def read_at(self) -> float:
         """When all collections had been read to their end, unix seconds; 0 while one has not."""
         rows = self.database.query("SELECT phase, backfilled_at FROM syncs_synccollection")
         return max((_unix(at) for _, at in rows), default=0.0) if all(phase == "live" for phase, _ in rows) else 0.0
@@ -279,9 +291,10 @@ def first_time(product: Product, records: int) -> dict[str, Any]:
     return {
         "records": records,
         "sync": sync["id"],
-        "from_call_s": done_at - sync["asked_at"],
+        "credential": credential,
+        "whole_s": done_at - sync["asked_at"],
         "from_first_request_s": done_at - stats["first_at"],
-        "reading_s": stats["last_at"] - stats["first_at"],
+        "pages_s": stats["last_page_at"] - stats["first_page_at"],
         "cpu_s": cpu,
         "peak_bytes": meter.peak_bytes(),
         "bytes": {
@@ -306,18 +319,18 @@ def again(product: Product, first: dict[str, Any], permille: int) -> dict[str, A
     asked_at = product.hands.do("resync", sync=first["sync"])
 
     def is_done() -> bool:
-        return product.read_again_at() > asked_at and product.cursor()[:2] == (head + changed, head + changed)
+        return product.read_at() > asked_at and product.cursor()[:2] == (head + changed, head + changed)
 
     eventually(is_done, WITHIN_S, "not all was read again")
     cpu, stats = meter.read(), product.upstream.control("stats")
     state = product.jetstream.state(STREAM)
     assert state["messages"] == first["records"], state
     assert state["last_seq"] == last_seq + changed, f"{state['last_seq'] - last_seq} messages for {changed} changes"
-    done_at = max(product.read_again_at(), product.cursor()[2] if changed else 0.0)
+    done_at = max(product.read_at(), product.cursor()[2] if changed else 0.0)
     return {
         "records": first["records"],
         "changed": changed,
-        "from_call_s": done_at - asked_at,
+        "whole_s": done_at - asked_at,
         "from_first_request_s": done_at - stats["first_at"],
         "cpu_s": cpu,
         "peak_bytes": meter.peak_bytes(),
@@ -339,8 +352,8 @@ def per_record_us(measured: dict[str, Any]) -> dict[str, float]:
 def told(name: str, measured: dict[str, Any]) -> str:
     """One measurement as lines for a person."""
     records, cpu = measured["records"], per_record_us(measured)
-    own = sum(each for role, each in cpu.items() if role not in ("nats-server", "upstream", "postgres"))
-    called, first = measured["from_call_s"], measured["from_first_request_s"]
+    own = sum(each for role, each in cpu.items() if role not in OTHERS)
+    called, first = measured["whole_s"], measured["from_first_request_s"]
     lines = (
         f"{name}: {records:,} records, {records / called:,.0f}/s from the call ({called:.2f} s), "
         f"{records / first:,.0f}/s from the first request ({first:.2f} s)",

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.children import tie_to_us
 from tests.nats_server import NatsServer, free_port, nats_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,7 @@ def upstream(records: int = 50_000, **environ: str) -> Iterator[UpstreamServer]:
         [sys.executable, "-m", "uvicorn", "benchmarks.upstream:app", *address],
         cwd=ROOT,
         env={**os.environ, "UP_N": str(records), **environ},
+        preexec_fn=tie_to_us(),
     )
     server = UpstreamServer(f"http://127.0.0.1:{port}", process.pid)
     try:

@@ -4,7 +4,8 @@
     GET /v1/customers/{id}                   one record
     GET /v1/events?limit=&starting_after=&created[gte|lt]=…   what `bump` announced, newest first; else empty
     GET /v1/account                          whose account it is
-    GET /_ctl/stats    requests, pages, records, bytes, first_at, last_at (unix seconds) since the last reset; pid
+    GET /_ctl/stats    requests, pages, records, bytes since the last reset; pid; when the first came and the last was
+                       answered, unix seconds: first_at, last_at of all requests, first_page_at, last_page_at of pages
     GET /_ctl/reset    begin counting anew
     GET /_ctl/bump?permille=50&events=1      change so many of a thousand records (and announce it); {"changed": n}
     GET /_ctl/set?delay_ms=100               from now on every answer takes so long
@@ -165,7 +166,8 @@ class Upstream:
         self.reset()
 
     def reset(self) -> None:
-        self.stats = {"requests": 0, "pages": 0, "records": 0, "bytes": 0, "first_at": None, "last_at": None}
+        self.stats = {"requests": 0, "pages": 0, "records": 0, "bytes": 0}
+        self.stats |= dict.fromkeys(("first_at", "last_at", "first_page_at", "last_page_at"))
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -179,6 +181,9 @@ class Upstream:
             return
         if self.stats["first_at"] is None:
             self.stats["first_at"] = time.time()
+        is_page = scope["path"] == "/v1/customers"
+        if is_page and self.stats["first_page_at"] is None:
+            self.stats["first_page_at"] = time.time()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         packed = self.packs and b"gzip" in headers.get(b"accept-encoding", b"")
@@ -186,6 +191,8 @@ class Upstream:
         self.stats["requests"] += 1
         self.stats["bytes"] += len(body)
         self.stats["last_at"] = time.time()
+        if is_page:
+            self.stats["last_page_at"] = time.time()
         await _answer(send, status, body, packed=body[:2] == b"\x1f\x8b")
 
     def ask(self, path: str, query: Query, authorization: str = "", *, packed: bool = False) -> tuple[int, bytes]:

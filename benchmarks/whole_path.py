@@ -9,14 +9,12 @@ runs.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import part, peers, product, servers
-from benchmarks.part import Scale
+from benchmarks.part import Scale, Teller
 from benchmarks.product import Product
-
-Say = Callable[[str], None]
 
 
 @contextlib.contextmanager
@@ -31,8 +29,8 @@ def turn(database: str, *around: Any, server: Any) -> Iterator[Product]:
             jetstream.drop(product.STREAM)
 
 
-def measure(scale: Scale, say: Say) -> dict[str, Any]:
-    """{"fresh": {name: [run, …]}, "unchanged": …, "changed": …, "failed": {name: why}}"""
+def measure(scale: Scale, say: Teller) -> dict[str, Any]:
+    """{"fresh": {name: [run, …]}, "unchanged": …, "changed": …, "reading_alone": …, "failed": {name: why}}"""
     found: dict[str, Any] = {"records": scale.records, "fresh": {}, "unchanged": {}, "changed": {}, "failed": {}}
     with (
         servers.upstream(scale.records) as upstream,
@@ -48,6 +46,7 @@ def measure(scale: Scale, say: Say) -> dict[str, Any]:
                 say(product.told(f"{database} fresh", first))
                 if not is_last:
                     return
+                found["reading_alone"] = one.hands.do("read_only", credential=first["credential"])
                 for what, permille in (("unchanged", 0), ("changed", 50)):
                     seen = product.again(one, first, permille)
                     found[what].setdefault(database, []).append(seen)
@@ -62,12 +61,13 @@ def measure(scale: Scale, say: Say) -> dict[str, Any]:
                     with _noted(found["failed"], peer.key, say):
                         run = peers.run(peer, upstream, nats, jetstream, scale.records)
                         found["fresh"].setdefault(peer.key, []).append(run)
+                        say.keep(found)
                         say(f"{peer.key}: {scale.records / run['from_first_request_s']:,.0f}/s")
     return found
 
 
 @contextlib.contextmanager
-def _noted(failed: dict[str, str], name: str, say: Say) -> Iterator[None]:
+def _noted(failed: dict[str, str], name: str, say: Teller) -> Iterator[None]:
     """One that fails is told of, and the others go on."""
     try:
         yield

@@ -3,10 +3,12 @@
 The scripts beside this file run in those environments; they share publisher.py, so that what differs is the engine.
 """
 
+import contextlib
 import hashlib
 import os
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -69,7 +71,7 @@ def python_of(peer: Peer) -> Path:
 def run(peer: Peer, upstream: UpstreamServer, nats: NatsServer, jetstream: Jetstream, records: int) -> dict[str, Any]:
     """Let it carry all records to a fresh stream. Raises PeerFailed unless the stream then holds exactly so many.
 
-    Seconds: `from_start_s` of the whole process; `from_first_request_s` until the stream stored the last message.
+    Seconds: `whole_s` of the whole process; `from_first_request_s` until the stream stored the last message.
     """
     python = python_of(peer)
     command = " | ".join(shlex.join([str(python), str(HERE / script)]) for script in peer.scripts)
@@ -83,13 +85,14 @@ def run(peer: Peer, upstream: UpstreamServer, nats: NatsServer, jetstream: Jetst
         env={**os.environ, "UPSTREAM": upstream.url, "NATS_URL": nats.url},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,
     )
     memory = _Watch(process)
     try:
         _, complaint = process.communicate(timeout=WITHIN_S)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
+        for pid in reversed(tree(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
         raise PeerFailed(f"did not end within {WITHIN_S:.0f} s") from None
     ended = time.time()
@@ -102,8 +105,9 @@ def run(peer: Peer, upstream: UpstreamServer, nats: NatsServer, jetstream: Jetst
     server, source, own = (round(now - then, 2) for now, then in zip(after, before, strict=True))
     return {
         "records": records,
-        "from_start_s": ended - started,
+        "whole_s": ended - started,
         "from_first_request_s": last_stored_at(state) - stats["first_at"],
+        "pages_s": stats["last_page_at"] - stats["first_page_at"],
         "cpu_s": {"peer": own, "nats-server": server, "upstream": source},
         "peak_bytes": {"peer": memory.peak},
     }
