@@ -101,6 +101,16 @@ class Schema:
         numbers with `.0`. What the answer left out is null. `attributes` and what describe does not know are dropped.
         """
         numbers = self._numbers
+        parts: list[msgspec.Raw | bytes] = []
+        for name, key in self._keys:
+            value = values.get(name, b"null")
+            parts += (key, bytes(value).removesuffix(b".0") if name in numbers else value)
+        data = b"".join(parts) + b"}"
+        return self._shape_slowly(values) if b"\\" in data or b"attributes" in data else data
+
+    def _shape_slowly(self, values: Mapping[str, msgspec.Raw | bytes]) -> bytes:
+        """The same, value by value: some are spelled with escapes, or have `attributes` inside."""
+        numbers = self._numbers
         parts: list[bytes] = []
         for name, key in self._keys:
             value = bytes(values.get(name, b"null"))

@@ -133,6 +133,36 @@ def test_bulk_gives_the_same_bytes_as_rest(text, number, deleted):
     assert SCHEMA.shape(row) == SCHEMA.shape(raw.split(raw.join(rest.items())))
 
 
+values = (
+    texts.map(json.dumps)
+    | decimals
+    | st.sampled_from(
+        [
+            "null",
+            "12.0",
+            "-0.0",
+            '"1.0"',
+            r'"a\/b"',
+            r'"\u00e9"',
+            '{"attributes":{"type":"X"},"Name":"n"}',
+            '[1.0,"x"]',
+            '"}"',
+        ]
+    )
+)
+
+
+@given(st.dictionaries(st.sampled_from(SCHEMA.names), values.map(str.encode)))
+def test_shape_by_the_short_way_gives_the_same_bytes(row):
+    assert SCHEMA.shape(row) == SCHEMA._shape_slowly(row)
+
+
+def test_escapes_and_attributes_are_tidied_wherever_they_are():
+    row = {"Id": b'"a01"', "Text__c": rb'"a\/b"', "Number__c": b"7.0"}
+    assert SCHEMA.shape(row).endswith(b'"Text__c":"a/b","Number__c":7,"Count__c":null}')
+    assert SCHEMA.shape({"Text__c": b'{"attributes":{},"n":1}'}).count(b"attributes") == 0
+
+
 def test_cut_csv_is_noticed():
     with pytest.raises(UpstreamFailed):
         list(parse_csv(b'"Id","Text__c"\n"a01"\n', SCHEMA))
