@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests.faults.report import rounds
-from tests.faults.stage import Stage, staged
+from tests.faults.stage import REST_S, Stage, staged
 from tests.running_up import processes_of
 
 pytestmark = pytest.mark.timeout(600)
@@ -32,7 +32,10 @@ HELD_S = rounds(10, 40)  # longer than a task's time-out and a lease; the long f
 
 def ask(stage: Stage, path: str) -> tuple[int, str]:
     """Status and body; 0 when nothing answers."""
-    somebody = {"Authorization": "Bearer sequin_unknown", "Cookie": "sequin_session=unknown"}  # to be looked up
+    somebody = {
+        "Authorization": "Bearer sequin_unknown",
+        "Cookie": "sequin_session=unknown-to-everybody",
+    }  # to be looked up
     request = urllib.request.Request(stage.world.url + path, headers=somebody)
     try:
         with urllib.request.urlopen(request, timeout=40) as response:
@@ -51,7 +54,7 @@ def readiness(stage: Stage) -> tuple[bool, str]:
 
 
 def wait_until_said(stage: Stage, words: str) -> None:
-    stage.world.wait_for(lambda: words in readiness(stage)[1], 60, lambda: f"not said: {words}: {readiness(stage)}")
+    stage.world.wait_for(lambda: words in readiness(stage)[1], REST_S, lambda: f"not said: {words}: {readiness(stage)}")
 
 
 class SmallDisk:
@@ -97,7 +100,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 def start_all(stage: Stage) -> None:
     stage.world.start("web", "syncs", "consumers", "scheduler")
-    stage.world.wait_for(lambda: readiness(stage)[0], 60, "the console does not come up")
+    stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "the console does not come up")
 
 
 def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault: Record) -> None:
@@ -112,7 +115,7 @@ def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault
             assert ask(stage, "/healthz")[0] == 200
             stage.world.wait_for(lambda at=time.monotonic() + 5: time.monotonic() > at, 30)
             disk.free()
-            stage.world.wait_for(lambda: readiness(stage)[0], 60, "room is not noticed")
+            stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "room is not noticed")
         stage.judge(record_fault)
         with contextlib.closing(sqlite3.connect(disk.folder / "console.sqlite3")) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -136,7 +139,7 @@ def test_locked_sqlite(tmp_path: Path, record_fault: Record) -> None:
                 assert ask(stage, "/healthz")[0] == 200
                 stage.world.wait_for(lambda at=ends_at: time.monotonic() > at, 2 * HELD_S)
                 stranger.execute("ROLLBACK")
-            stage.world.wait_for(lambda: readiness(stage)[0], 60, "it is not noticed that the lock is gone")
+            stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "it is not noticed that the lock is gone")
         stage.judge(record_fault)
     record_fault(
         what=f"database locked by a stranger for {HELD_S} s", times=times, outcome=HELD, backend="SQLite",
@@ -190,7 +193,7 @@ def test_no_more_connections_to_postgresql(tmp_path: Path, record_fault: Record)
         assert any("PostgreSQL takes no more connections." in str(words) for words in said), said
         assert 503 in said
         assert 500 not in said
-        stage.world.wait_for(lambda: readiness(stage)[0], 60, "free connections are not noticed")
+        stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "free connections are not noticed")
         stage.judge(record_fault)
     record_fault(
         what="PostgreSQL's max_connections used up by others", times=1, outcome=HELD, backend="PostgreSQL",
