@@ -11,7 +11,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks import part, peers, product, servers
+from benchmarks import deployed, part, peers, product, servers
 from benchmarks.part import Scale, Teller
 from benchmarks.wording import OTHERS
 
@@ -39,7 +39,7 @@ def measure(scale: Scale, say: Teller) -> dict[str, Any]:
     ):
         bare_s = walk(upstream.url)
         by_hand = peers.run(peers.BY_KEY["good"], upstream, nats, jetstream, records)
-        with product.running_product(upstream, nats, jetstream) as ours:
+        with deployed.running_product(upstream, nats, jetstream) as ours:
             ours.start()
             first = product.first_time(ours, records)
     own = sum(cpu_s for role, cpu_s in first["cpu_s"].items() if role not in OTHERS)
@@ -51,7 +51,7 @@ def measure(scale: Scale, say: Teller) -> dict[str, Any]:
         "product_to_stream_per_s": records / first["from_first_request_s"],
         "by_hand_per_s": records / by_hand["pages_s"],
         "product_cpu_us": own / records * 1e6,
-        "product_workers_cpu_us": sum(first["cpu_s"][f"{name} workers"] for name in product.CLUSTERS) / records * 1e6,
+        "product_workers_cpu_us": sum(first["cpu_s"][f"{name} workers"] for name in deployed.CLUSTERS) / records * 1e6,
         "by_hand_cpu_us": by_hand["cpu_s"]["peer"] / records * 1e6,
     }
     say(json.dumps(found, indent=1))

@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import part, product, servers
+from benchmarks import deployed, part, servers
+from benchmarks.deployed import Product
 from benchmarks.part import Scale, Teller
 from benchmarks.processes import Meter
-from benchmarks.product import Product
 from benchmarks.servers import eventually, last_stored_at
 
 SAMPLE = 10_000
@@ -57,15 +57,15 @@ class Growing:
         ours, host = self.ours, {"host": self.ours.nats.host, "port": self.ours.nats.port}
         ours.start(only=("consumers", "scheduler"))
         meter = ours.meter()
-        consumer = ours.hands.do("create_consumer", name=f"replay {held}", prefix=product.PREFIX, **host)
+        consumer = ours.hands.do("create_consumer", name=f"replay {held}", prefix=deployed.PREFIX, **host)
         eventually(lambda: ours.cursor()[1] == ours.cursor()[0], REPLAY_WITHIN_S, "not all was replayed", every_s=0.2)
         cpu, peak = meter.read(), meter.peak_bytes()
-        state = ours.jetstream.state(product.STREAM)
+        state = ours.jetstream.state(deployed.STREAM)
         assert state["messages"] == held, f"the stream holds {state['messages']} messages, not {held}"
         took_s = last_stored_at(state) - consumer["asked_at"]
         ours.stop_processes()
         ours.hands.do("remove_consumer", consumer=consumer["id"])
-        ours.jetstream.drop(product.STREAM)
+        ours.jetstream.drop(deployed.STREAM)
         return {
             "messages": held,
             "took_s": took_s,
@@ -80,7 +80,7 @@ def measure_one(scale: Scale, server: Any) -> Iterator[dict[str, Any]]:
     with (
         servers.upstream(10) as upstream,
         servers.nats() as (nats, jetstream),
-        product.running_product(upstream, nats, jetstream, server=server) as ours,
+        deployed.running_product(upstream, nats, jetstream, server=server) as ours,
     ):
         growing = Growing(ours)
         for held in scale.held:
@@ -95,7 +95,7 @@ def measure(scale: Scale, say: Teller) -> dict[str, Any]:
     for name in ("sqlite", "postgres"):
         say(name)
         try:
-            with product.postgres() if name == "postgres" else contextlib.nullcontext() as server:
+            with deployed.postgres() if name == "postgres" else contextlib.nullcontext() as server:
                 for one in measure_one(scale, server):
                     found["backends"].setdefault(name, []).append(one)
                     say(f"  {one['held']:,} held: CPU µs a record { ({deed: one[deed] for deed in DEEDS}) }")

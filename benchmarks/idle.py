@@ -8,7 +8,7 @@ as a share of one core, and how often upstream was asked meanwhile.
 import time
 from typing import Any
 
-from benchmarks import part, product, servers
+from benchmarks import deployed, part, servers
 from benchmarks.part import Scale, Teller
 from benchmarks.servers import eventually
 from benchmarks.wording import OTHERS
@@ -21,10 +21,10 @@ def measure_one(scale: Scale, server: Any, redis_url: str = "") -> dict[str, Any
     with (
         servers.upstream(RECORDS) as upstream,
         servers.nats() as (nats, jetstream),
-        product.running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as ours,
+        deployed.running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as ours,
     ):
         ours.start(web=True)
-        ours.hands.do("create_consumer", name="idle", prefix=product.PREFIX, host=nats.host, port=nats.port)
+        ours.hands.do("create_consumer", name="idle", prefix=deployed.PREFIX, host=nats.host, port=nats.port)
         credential = ours.hands.do("connect")
         for number in range(SYNCS):
             ours.hands.do("create_sync", name=f"sync {number}", credential=credential, poll_s=EVERY_S)
@@ -52,7 +52,7 @@ def measure_one(scale: Scale, server: Any, redis_url: str = "") -> dict[str, Any
 
 def measure(scale: Scale, say: Teller) -> dict[str, Any]:
     found: dict[str, Any] = {"backends": {}, "failed": {}}
-    with product.postgres() as server:
+    with deployed.postgres() as server:
         for name in ("sqlite", "postgres"):
             try:
                 found["backends"][name] = one = measure_one(scale, server if name == "postgres" else None)

@@ -9,7 +9,7 @@ import contextlib
 import time
 from typing import Any
 
-from benchmarks import figures, part, product, servers
+from benchmarks import deployed, figures, part, servers
 from benchmarks.part import Scale, Teller
 from benchmarks.servers import Jetstream, eventually
 
@@ -42,15 +42,15 @@ def measure_one(scale: Scale, server: Any, redis_url: str) -> dict[str, Any]:
     with (
         servers.upstream(10) as upstream,
         servers.nats() as (nats, jetstream),
-        product.running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as ours,
+        deployed.running_product(upstream, nats, jetstream, server=server, redis_url=redis_url) as ours,
     ):
         ours.module = "benchmarks.writer"
         ours.hands.do("open_logs", syncs=SYNCS, records=RECORDS)
         ours.start()
-        place = {"prefix": product.PREFIX, "host": nats.host, "port": nats.port}
+        place = {"prefix": deployed.PREFIX, "host": nats.host, "port": nats.port}
         ours.hands.do("create_consumer", name="latency", **place)
         eventually(lambda: ours.cursor()[:2] == (SYNCS * RECORDS,) * 2, GRACE_S, "the logs were not delivered")
-        arrivals = Arrivals(jetstream, product.PREFIX)
+        arrivals = Arrivals(jetstream, deployed.PREFIX)
         with contextlib.closing(arrivals):
             eventually(lambda: len(arrivals.seen) == SYNCS * RECORDS, GRACE_S, "the subscriber has not all")
             ours.hands.do("change", rate=RATE, seconds=2, revision=1)
@@ -74,7 +74,7 @@ def measure_one(scale: Scale, server: Any, redis_url: str) -> dict[str, Any]:
 
 def measure(scale: Scale, say: Teller) -> dict[str, Any]:
     found: dict[str, Any] = {"syncs": SYNCS, "wanted_rate": RATE, "backends": {}, "failed": {}}
-    with product.postgres() as server, servers.redis() as redis_url:
+    with deployed.postgres() as server, servers.redis() as redis_url:
         for name, (on_postgres, on_redis) in BACKENDS.items():
             try:
                 one = measure_one(scale, server if on_postgres else None, redis_url if on_redis else "")

@@ -12,21 +12,21 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import part, peers, product, servers
+from benchmarks import deployed, part, peers, product, servers
+from benchmarks.deployed import Product
 from benchmarks.part import Scale, Teller
-from benchmarks.product import Product
 
 
 @contextlib.contextmanager
 def turn(database: str, *around: Any, server: Any) -> Iterator[Product]:
     """The product on this database, running; its stream is taken away afterwards."""
     upstream, nats, jetstream = around
-    with product.running_product(upstream, nats, jetstream, server=server if database == "postgres" else None) as ours:
+    with deployed.running_product(upstream, nats, jetstream, server=server if database == "postgres" else None) as ours:
         ours.start()
         try:
             yield ours
         finally:
-            jetstream.drop(product.STREAM)
+            jetstream.drop(deployed.STREAM)
 
 
 def measure(scale: Scale, say: Teller) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def measure(scale: Scale, say: Teller) -> dict[str, Any]:
     with (
         servers.upstream(scale.records) as upstream,
         servers.nats() as (nats, jetstream),
-        product.postgres() as server,
+        deployed.postgres() as server,
     ):
         around = (upstream, nats, jetstream)
 
