@@ -101,7 +101,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # PostgreSQL when DATABASE_URL says so. Else SQLite: WAL, one writer at a time by a file lock, the queue in a file of
 # its own, for queue polling must never wait behind a page of records (DESIGN.md, Workers).
-# What is mapped counts as a worker's memory once it was read: 128 MB of it made 265 MB, 32 MB make 168 and cost no time.
+# What is mapped counts as a worker's memory once it was read: 128 MB made 265 MB of it, 32 MB make 168, as quickly.
 _SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
