@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.children import tie_to_us
+
 ROOT = Path(__file__).resolve().parent.parent
 START_S, STOP_S = 120.0, 30.0
 
@@ -75,6 +77,7 @@ class RunningUp:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=tie_to_us(signal.SIGTERM),
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
