@@ -29,6 +29,7 @@ from syncs.log import entries_after
 from tests.consumer_factories import Log, cursor_of, make_consumer
 from tests.faults.nats_actors import Editor, Watcher, Worker
 from tests.faults.oracle import Subject, Upstream, problems
+from tests.faults.report import rounds
 from tests.nats_server import NatsServer, nats_server, run
 
 LANES: dict[str, dict[str, Any]] = {"fenced": {}, "basic": {"allow_atomic": False}}
@@ -38,6 +39,7 @@ WATCHED = {"max_msgs_per_subject": 1, "republish": {"src": ">", "dest": "seen.>"
 WRITE, REQUEST = jetstream.Link.write, jetstream.Link.request
 BUDGET_S, REST_S = 2.0, 60.0
 LONGEST_RETRY_S = 305.0
+LONGEST_WAIT_S = rounds(2.0, 60.0)  # for any answer; in the long form as in real life
 
 
 def backend() -> str:
@@ -98,6 +100,7 @@ class Stage:
     async def request(self, link: jetstream.Link, subject: str, *args: Any, headers: bytes = b"", **more: Any) -> bytes:
         """In place of Link.request, the way a few messages take."""
         act = self._act
+        more["wait_s"] = min(more.get("wait_s", jetstream.ANSWER_S), LONGEST_WAIT_S)
         if act is None or b"Sequin-Seq" not in headers or b"Nats-Batch-Id" in headers:
             return await REQUEST(link, subject, *args, headers=headers, **more)
         self._act = None

@@ -25,6 +25,7 @@ from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EDITS, RECORDS = rounds(120, 3_000), 15  # versions written while both are at work, of few records: they all clash
+MODES = ["disabled", "stolen"][: rounds(1, 2)]  # courier and worker steal from each other in every form
 Record = Callable[..., None]
 
 
@@ -89,7 +90,7 @@ def note(record_fault: Record, where: str, mode: str, lane: str, said: Counter[s
     )
 
 
-@pytest.mark.parametrize("mode", ["disabled", "stolen"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("lane", ["fenced", "basic"])
 def test_two_workers_on_one_cursor(lane: str, mode: str, record_fault: Record) -> None:
     with nats_server() as server:
@@ -114,7 +115,7 @@ def wait_until_broken(on: Stage) -> None:
     on.wait_until(is_broken, what="a broken promise")
 
 
-@pytest.mark.parametrize("mode", ["disabled", "stolen"][: rounds(1, 2)])
+@pytest.mark.parametrize("mode", MODES)
 def test_two_workers_on_one_cursor_of_an_older_server(mode: str, record_fault: Record) -> None:
     with nats_server(binary=OLD_BINARY) as server:
         _, said, count = two_on_one_cursor("basic", server, mode)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from consumers import jetstream
+from consumers import jetstream, working
 from consumers.connection import NatsSettings, NoAnswer
-from consumers.working import GRACE_S
+from tests.faults import nats_stage
 from tests.faults.nats_stage import HOLD, LANES, STREAM, backend, stage
 from tests.faults.report import rounds
 from tests.nats_proxy import CUT, DROP, PASS, Frame, deaf, half_open, nats_proxy, passing
@@ -53,7 +53,7 @@ class Half:
 @pytest.mark.parametrize("rule", [half_open, deaf], ids=["nothing passes", "answers are lost"])
 def test_half_open_connection(lane: str, rule: Callable[[Frame], str], record_fault: Record) -> None:
     """Sockets stay open and nothing comes back: the link is given up after one unanswered question, not asked again."""
-    times, last_s = rounds(1, 8), rounds(3, 40)
+    times, last_s = rounds(1, 8), rounds(1, 40)
     with nats_server() as server, nats_proxy(server) as proxy, stage(lane, server=server, through=proxy) as on:
         for _ in range(times):
             on.wait_for_acks(20)
@@ -118,15 +118,15 @@ def test_one_record_lost_on_the_way(lane: str, record_fault: Record) -> None:
 @lanes
 def test_acknowledgement_later_than_it_is_waited_for(lane: str, record_fault: Record) -> None:
     """It comes when nobody expects it any more, and must not be taken for another's."""
-    late_s = rounds(4, 20)
+    late_s = rounds(3, 20)
     what = f"acknowledgement {late_s} s late"
-    assert_unknown_outcomes_settle(lane, what, lambda frame: frame.is_ack, late_s, record_fault, ack_s=rounds(2, 15))
+    assert_unknown_outcomes_settle(lane, what, lambda frame: frame.is_ack, late_s, record_fault, ack_s=rounds(1.5, 15))
 
 
 def assert_unknown_outcomes_settle(
     lane: str, what: str, about: Callable[[Frame], bool], fate: str | float, record_fault: Record, *, ack_s: float = 1.0
 ) -> None:
-    times = rounds(2, 15)
+    times = rounds(1, 15)
     with (
         nats_server() as server,
         nats_proxy(server) as proxy,
@@ -196,8 +196,12 @@ def test_many_batches_left_half_done(record_fault: Record) -> None:
 
 
 @lanes
-def test_drain_ends_within_its_budget_whatever_the_network_does(lane: str, record_fault: Record) -> None:
-    """With the real 15 s for an acknowledgement: the budget and its grace end the wait, and the next drain settles."""
+def test_drain_ends_within_its_budget_whatever_the_network_does(
+    lane: str, record_fault: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The budget and its grace end a wait that would be longer, and the next drain settles."""
+    monkeypatch.setattr(nats_stage, "LONGEST_WAIT_S", 60)
+    monkeypatch.setattr(working, "GRACE_S", rounds(2.0, working.GRACE_S))
     with (
         nats_server() as server,
         nats_proxy(server) as proxy,
@@ -206,7 +210,7 @@ def test_drain_ends_within_its_budget_whatever_the_network_does(lane: str, recor
         proxy.rule = lambda frame: DROP if frame.is_ack else PASS
         (result,) = on.worker.drain().values()
         assert isinstance(result, TimeoutError)
-        assert on.worker.longest_s < on.worker.budget_s + GRACE_S + 5
+        assert on.worker.longest_s < on.worker.budget_s + working.GRACE_S + 5
         proxy.rule = passing
         on.drain_until_well()
         record_fault(
