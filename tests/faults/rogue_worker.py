@@ -5,8 +5,9 @@
 MODE   `disabled`: leases are neither taken nor asked for; `stolen`: taken each time, as if the other's had run out
 GUARD  the guard of invariant 7 to take out: `fence` or `fence_subject`
 
-Ends when its stdin does, and then prints how many batches or windows it sent, and how many were refused it, as JSON. It
-pauses now and then between reading a batch and sending it, as a worker does that the machine forgets for a while.
+Prints `refused` for each batch or window that was. Ends when its stdin does, and then prints how many it sent and how
+drains ended, as JSON. It pauses now and then between reading a batch and sending it, as a worker does that the machine
+forgets for a while.
 """
 
 import json
@@ -43,6 +44,10 @@ def main(database: str, consumer_id: str, mode: str, seed: str, guard: str = "")
         time.sleep(chance.uniform(0, LONGEST_PAUSE_S))
         return batch
 
+    def refused() -> None:
+        told["refused"] += 1
+        print("refused", flush=True)
+
     def counted(name: str) -> None:
         publish = getattr(publishing, name)
 
@@ -51,10 +56,10 @@ def main(database: str, consumer_id: str, mode: str, seed: str, guard: str = "")
             try:
                 result = await publish(*args, **options)
             except publishing.WrongLast:
-                told["refused"] += 1
+                refused()
                 raise
-            if isinstance(result, list):
-                told["refused"] += any(isinstance(one, publishing.WrongLast) for one in result)
+            if isinstance(result, list) and any(isinstance(one, publishing.WrongLast) for one in result):
+                refused()
             return result
 
         setattr(publishing, name, told_of)
