@@ -29,10 +29,11 @@ BOUND_S = 24 * 60.0  # for all of it
 
 def run_part(name: str, *, quick: bool, limit_s: float) -> dict[str, Any]:
     """The part's figures, or {"failed": why}."""
-    with tempfile.TemporaryDirectory(prefix="sequin-bench-part-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sequin-bench-part-", ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "figures.json"
         command = [sys.executable, "-m", f"benchmarks.{name}", "--out", str(out), *(["--quick"] if quick else [])]
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=tie_to_us())
+        environ = {**os.environ, "TMPDIR": folder}  # what a part that is cut short has left goes with it
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, start_new_session=True, preexec_fn=tie_to_us())
         try:
             code: int | None = process.wait(max(limit_s, 1.0))
         except subprocess.TimeoutExpired:
