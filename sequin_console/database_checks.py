@@ -3,6 +3,7 @@
 Those that ask the server run with `manage.py migrate` and `manage.py check --database default`.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ OURS = "sequin_console.common.sqlite"
 OF_DJANGO = {"conn_max_age", "conn_health_checks", "atomic_requests"}
 NETWORKED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 LEAST_STATEMENT_MS = 60_000
+LEAST_SQLITE = (3, 35)
 OTHERS = 20  # connections for web processes, the scheduler, commands and people
 
 
@@ -54,6 +56,9 @@ def _sqlite_setting_errors(database: dict[str, Any]) -> Iterator[CheckMessage]:
     if (mode := database.get("OPTIONS", {}).get("transaction_mode")) != "IMMEDIATE":
         hint = "Set transaction_mode to IMMEDIATE: a transaction that reads first and writes later fails as 'locked'."
         yield Error(f"SQLite's transaction_mode is {mode}.", hint=hint, id="sequin.E017")
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        hint = "Use a Python that brings a newer one, or PostgreSQL: the log is written by UPDATE … FROM and RETURNING."
+        yield Error(f"SQLite is {sqlite3.sqlite_version}; 3.35 is needed.", hint=hint, id="sequin.E032")
 
 
 def _folder_errors(folder: Path, mounts: str | None = None) -> Iterator[CheckMessage]:

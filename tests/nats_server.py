@@ -210,7 +210,7 @@ class NatsServer:
                 ack_policy=nats.js.api.AckPolicy.EXPLICIT, deliver_policy=nats.js.api.DeliverPolicy.ALL
             )
             reader = await jetstream.pull_subscribe(subject, stream=name, config=config)
-            found: list[Any] = []
+            found: dict[int, Any] = {}  # by place in the stream: who acknowledges late is given a message again
             while len(found) < left:
                 try:
                     batch = await reader.fetch(min(500, left - len(found)), timeout=2)
@@ -218,8 +218,8 @@ class NatsServer:
                     break
                 for message in batch:
                     await message.ack()
-                found += batch
-            return found
+                    found[message.metadata.sequence.stream] = message
+            return [found[place] for place in sorted(found)]
         finally:
             await client.close()
 

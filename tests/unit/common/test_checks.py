@@ -93,6 +93,14 @@ def test_unsafe_use_of_sqlite_is_refused(settings, change: dict[str, Any], found
     assert {error.id for error in database_checks.setting_errors()} == found
 
 
+def test_sqlite_that_knows_no_returning_is_refused(settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DATABASES = {"default": SQLITE}
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    (error,) = database_checks.setting_errors()
+    assert error.id == "sequin.E032"
+    assert error.hint
+
+
 def test_a_data_folder_on_a_network_is_refused() -> None:
     mounts = "overlay / overlay rw 0 0\nfiler:/a /srv nfs4 rw 0 0\n/dev/sdb /srv/local\\040disk ext4 rw 0 0\n"
     refused = {
