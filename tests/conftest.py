@@ -16,7 +16,7 @@ from sequin_console.accounts.models import User
 from sequin_console.accounts.rights import Role
 from sequin_console.common import changes, heartbeats
 from tests import backends, factories
-from tests.faults.report import pytest_terminal_summary  # noqa: F401 - a hook
+from tests.faults.report import IS_LONG, pytest_terminal_summary  # noqa: F401 - a hook
 
 # Files whose tests wait for real processes are begun first, so that two workers end at about the same time.
 LONGEST_FIRST = ("tests/faults/", "tests/integration/test_up.py", "tests/integration/test_secrets.py", "tests/browser/")

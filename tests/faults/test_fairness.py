@@ -21,7 +21,7 @@ from consumers.courier import Courier
 from consumers.models import ConsumerCursor, NatsConsumer
 from tests.consumer_factories import Log, make_consumer
 from tests.faults.nats_stage import backend
-from tests.faults.report import IS_LONG, rounds
+from tests.faults.report import rounds
 from tests.nats_proxy import NatsProxy, deaf, nats_proxy
 from tests.nats_server import NatsServer, NatsUser, nats_server, run
 
@@ -188,7 +188,7 @@ def test_nine_are_served_at_once_though_three_are_sick(
     )  # fmt: skip
 
 
-@pytest.mark.skipif(not IS_LONG, reason="a measurement: the long form makes it")
+@pytest.mark.long_form  # a measurement
 def test_p99_of_the_nine_is_what_it_is_without_the_three(
     twelve: Twelve, delivered_at_once: Courier, record_fault: Record
 ) -> None:

@@ -165,7 +165,7 @@ def test_a_page_that_always_fails_holds_its_collection_alone(
 @pytest.mark.parametrize("provider", COLLECTIONS)
 def test_place_lost_in_mid_backfill(rig: Rig, provider: str, settings: Any, record_fault: Record) -> None:
     """The page token is refused, or the very record it names is deleted: history goes on, none missed."""
-    sync = rig.connect(provider, records=120)
+    sync = rig.connect(provider, records=600)  # more pages than a turn can read, on any machine
     a_few_pages_a_turn(rig, settings)
     lost, times = 0, rounds(4, 30)
     while lost < times and sync.collections.exclude(phase="live").exists():

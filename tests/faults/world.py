@@ -81,6 +81,7 @@ class World:
         self.url = f"http://{LOOPBACK}:{environ['SEQUIN_PORT']}"
         self._crew = QuickCrew(folder / "logs", self.said.append)
         self._watch, self._beats_at = Watch(NODE), 0.0
+        self._more: list[str] = []
 
     # --- Processes ---------------------------------------------------------------------------------------------------
 
@@ -90,6 +91,11 @@ class World:
         for name in names:
             spec = {**PROGRAMS, web.name: web}[name]
             self._crew.start(Spec(name, spec.argv, {**self.environ, **spec.env}))
+
+    def start_more(self, name: str, *argv: str, **environ: str) -> None:
+        """Start a program beyond those a console has."""
+        self._more.append(name)
+        self._crew.start(Spec(name, argv, {**self.environ, **environ}))
 
     def pid(self, name: str) -> int | None:
         return self._crew.pids().get(name)
@@ -110,7 +116,7 @@ class World:
                 self._crew.replace(name, why)
 
     def stop(self) -> None:
-        self._crew.stop(STOP)
+        self._crew.stop(((self._more, 2.0), *STOP))
 
     def wait_for(self, claim: Callable[[], Any], within_s: float, told: Callable[[], str] | str = "") -> Any:
         """What `claim` gives, as soon as it is something. Raises AssertionError with what is known of the world."""

@@ -7,7 +7,7 @@ LIMIT = 500
 
 _SECRETS = re.compile(
     r"(?i)(?:"
-    r"\b(?:sk|rk|pk|rkcs|whsec|rt|ac)_(?:live_|test_)?[A-Za-z0-9_]{6,}"  # Stripe
+    r"\b(?:sk|rk|pk|rkcs|whsec|rt|ac)_(?:live_|test_)?[A-Za-z0-9_*]{6,}"  # Stripe, also as it masks them itself
     r"|\b00D[A-Za-z0-9]{9,15}(?:!|%21)[A-Za-z0-9._%]+"  # Salesforce session
     r"|\b5Aep[A-Za-z0-9._]{8,}"  # Salesforce refresh token
     r"|(?<=bearer )[^\s\"',]+|(?<=basic )[A-Za-z0-9+/=]{8,}"

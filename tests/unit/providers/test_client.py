@@ -154,6 +154,11 @@ def test_excerpt_is_short_and_masked():
         assert secret not in text
 
 
+def test_what_the_provider_masked_itself_is_masked_whole():
+    """Stripe's refusal shows how a key begins and its last four characters."""
+    assert excerpt(b"Invalid API Key provided: rk_live_********************b087") == "Invalid API Key provided: ***"
+
+
 async def test_quota_is_reported():
     told = []
     client = client_for(script([answer({})]), read_quota=lambda headers: Quota(1, 2), on_quota=told.append)
