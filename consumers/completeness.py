@@ -6,8 +6,8 @@ again. A count by subjects is a lower bound for what is missing, for tombstones 
 
 from dataclasses import dataclass
 
-from consumers import jetstream, streams
 from consumers import job as jobs
+from consumers import links, streams
 from consumers.message import subject_filter
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.common.runner import Orm
@@ -44,7 +44,7 @@ async def look(consumer: NatsConsumer, orm: Orm) -> list[Shortfall]:
         live = await orm(live_records, cursor)
         if not live or live > MOST_COUNTED or not await orm(is_due, cursor):
             continue
-        link = await jetstream.shared_link(
+        link = await links.shared_link(
             str(consumer.pk),
             consumer.nats_settings(),
             inboxes=(consumer.working_inbox,) if consumer.working_inbox else (),

@@ -22,7 +22,7 @@ from uuid import UUID
 import structlog
 from django.db import connection
 
-from consumers import delivery, health, jetstream, taking
+from consumers import delivery, health, links, taking
 from consumers.connection import NoAnswer
 from consumers.delivery import Outcome
 from consumers.job import Job
@@ -138,7 +138,7 @@ class Courier:
             self._sour[consumer_id] = time.monotonic() + SOUR_S
             log.info("a consumer is left to the queue", consumer=str(consumer_id), error=type(error).__name__)
             if isinstance(error, TimeoutError | NoAnswer):
-                await jetstream.drop_link(str(consumer_id))  # it may be half-open, and would hang again
+                await links.drop_link(str(consumer_id))  # it may be half-open, and would hang again
         self._confirmed[consumer_id] += job.delivered
         try:
             if cursor.lease_until is not None:

@@ -15,7 +15,7 @@ import asyncio
 import time
 from enum import Enum
 
-from consumers import basic, fenced, jetstream, streams
+from consumers import basic, fenced, links, streams
 from consumers import job as jobs
 from consumers.job import BATCH_BYTES, HELD_A_DRAIN, Batch, Job, StreamReset
 from consumers.models import ConsumerCursor
@@ -62,10 +62,10 @@ async def connect(job: Job, orm: Orm, *, trust_s: float = 0) -> None:
     """Steps 2 and 3: a connection, and the stream as it is now."""
     working = job.consumer.working_inbox
     inboxes = (working,) if working and not job.settings.inbox else ()
-    job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings, inboxes=inboxes)
+    job.link = await links.shared_link(str(job.consumer.pk), job.settings, inboxes=inboxes)
     if not job.link.inbox and inboxes:  # rights have changed: look again
-        await jetstream.drop_link(str(job.consumer.pk))
-        job.link = await jetstream.shared_link(str(job.consumer.pk), job.settings)
+        await links.drop_link(str(job.consumer.pk))
+        job.link = await links.shared_link(str(job.consumer.pk), job.settings)
     known = streams.recall(job.link, job.filter, at_least_seq=job.cursor.stream_seq, trust_s=trust_s)
     job.stream = known or await streams.find(job.link, job.filter, known_name=job.consumer.stream_name)
     if not jobs.is_met(job):

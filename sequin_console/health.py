@@ -6,7 +6,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from consumers.jetstream import embedded_status
+from consumers.links import embedded_status
 from sequin_console.common import database_trouble, heartbeats, runner
 
 SILENT_AFTER_S = 30

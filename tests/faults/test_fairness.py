@@ -16,7 +16,7 @@ import nats
 import pytest
 from django.db import connection
 
-from consumers import courier, jetstream, tasks
+from consumers import courier, links, tasks
 from consumers.courier import Courier
 from consumers.models import ConsumerCursor, NatsConsumer
 from tests.consumer_factories import Log, make_consumer
@@ -54,7 +54,7 @@ class Twelve:
         refused.secrets = {**refused.secrets, "password": BAD[1]}
         refused.save(update_fields=["secrets"])
         for name in ("dead", "refused"):
-            run_on_loop(jetstream.drop_link(str(self.consumers[name].pk)))
+            run_on_loop(links.drop_link(str(self.consumers[name].pk)))
 
     def cursors(self, *names: str) -> list[ConsumerCursor]:
         return list(ConsumerCursor.objects.filter(consumer__name__in=names))

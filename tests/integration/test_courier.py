@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from consumers import courier, jetstream, streams, taking
+from consumers import courier, jetstream, links, streams, taking
 from consumers.courier import Courier
 from consumers.models import ConsumerCursor, DeliverySample, NatsConsumer
 from sequin_console.common import leases
@@ -108,7 +108,7 @@ def test_invariant_9_consumer_that_hangs_delays_no_other(
             await asyncio.sleep(3600)
         return await open_link(settings, **options)
 
-    monkeypatch.setattr(jetstream, "open_link", hangs_for_one)
+    monkeypatch.setattr(links, "open_link", hangs_for_one)
     monkeypatch.setattr(courier, "DELIVER_S", 60)  # only the test's end would cut it short
     ours()
     for n in range(10):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from consumers import jetstream, services, working
+from consumers import jetstream, links, services, working
 from consumers.connection import CannotConnect
 from consumers.delivery import Outcome
 from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
@@ -365,7 +365,7 @@ def test_cursor_is_given_back_when_it_is_done_not_when_its_neighbours_are(
             await asyncio.sleep(0.05)
         raise CannotConnect("dead")
 
-    monkeypatch.setattr(jetstream, "open_link", hangs_for_one)
+    monkeypatch.setattr(links, "open_link", hangs_for_one)
     pks = list(ConsumerCursor.objects.values_list("pk", flat=True))
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
         working.drain(cursors, budget_s=20)

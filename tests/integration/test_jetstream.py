@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumers import jetstream, publishing, streams
+from consumers import jetstream, links, publishing, streams
 from consumers.connection import CannotConnect, Denied, LinkLost, NatsSettings, NoAnswer, NobodyListens, Refused
 from consumers.message import Message
 from consumers.publishing import WrongLast
@@ -60,14 +60,14 @@ def test_connection_is_shared_until_any_setting_changes() -> None:
 
         async def scenario() -> None:
             ada = settings_of(server, user="ada", password="one")
-            first = await jetstream.shared_link("7", ada)
-            assert await jetstream.shared_link("7", ada) is first
-            assert await jetstream.shared_link("8", ada) is not first
-            second = await jetstream.shared_link("7", settings_of(server, user="ben", password="two"))
+            first = await links.shared_link("7", ada)
+            assert await links.shared_link("7", ada) is first
+            assert await links.shared_link("8", ada) is not first
+            second = await links.shared_link("7", settings_of(server, user="ben", password="two"))
             assert second is not first
             assert not first.is_open
-            await jetstream.drop_link("7")
-            await jetstream.drop_link("8")
+            await links.drop_link("7")
+            await links.drop_link("8")
             assert not second.is_open
 
         run(scenario())
@@ -75,15 +75,15 @@ def test_connection_is_shared_until_any_setting_changes() -> None:
 
 def test_lost_connection_is_opened_anew(server: NatsServer) -> None:
     async def scenario() -> None:
-        first = await jetstream.shared_link("7", settings_of(server))
+        first = await links.shared_link("7", settings_of(server))
         server.kill()
         with pytest.raises((LinkLost, NoAnswer)):
             await first.request("$JS.API.INFO", wait_s=2)
         with pytest.raises(CannotConnect):
-            await jetstream.shared_link("7", settings_of(server))
+            await links.shared_link("7", settings_of(server))
         server.start()
-        assert (await jetstream.shared_link("7", settings_of(server))).is_open
-        await jetstream.drop_link("7")
+        assert (await links.shared_link("7", settings_of(server))).is_open
+        await links.drop_link("7")
 
     run(scenario())
 
@@ -97,15 +97,15 @@ def test_who_waits_for_the_same_connection_shares_its_outcome(monkeypatch: pytes
         await asyncio.sleep(0.05)
         raise CannotConnect("dead")
 
-    monkeypatch.setattr(jetstream, "open_link", dead)
+    monkeypatch.setattr(links, "open_link", dead)
 
     async def scenario() -> None:
         wish = NatsSettings(("192.0.2.1:4222",))
-        results = await asyncio.gather(*(jetstream.shared_link("7", wish) for _ in range(20)), return_exceptions=True)
+        results = await asyncio.gather(*(links.shared_link("7", wish) for _ in range(20)), return_exceptions=True)
         assert [type(result) for result in results] == [CannotConnect] * 20
         assert len(tries) == 1
         with pytest.raises(CannotConnect):  # a later one tries anew
-            await jetstream.shared_link("7", wish)
+            await links.shared_link("7", wish)
         assert len(tries) == 2
 
     run(scenario())
@@ -219,7 +219,7 @@ def test_jetstream_domain_is_honoured() -> None:
 
 def test_embedded_status_is_a_true_round_trip() -> None:
     with nats_server() as server:
-        assert run(jetstream.embedded_status(server.url)) == "ok"
+        assert run(links.embedded_status(server.url)) == "ok"
     with nats_server(jetstream=False) as server:
-        assert "JetStream is not enabled" in run(jetstream.embedded_status(server.url))
-    assert "refused a connection" in run(jetstream.embedded_status(f"nats://127.0.0.1:{free_port()}"))
+        assert "JetStream is not enabled" in run(links.embedded_status(server.url))
+    assert "refused a connection" in run(links.embedded_status(f"nats://127.0.0.1:{free_port()}"))
