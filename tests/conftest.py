@@ -24,14 +24,19 @@ LONGEST_FIRST = ("tests/faults/", "tests/integration/test_up.py", "tests/integra
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Mark what touches the database, leave out what is about another backend than this run's, put in order."""
+    """Mark what touches the database, put in order; leave out what is about another backend or for the long form."""
     for item in items:
         if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
-    elsewhere = [item for item in items if any(backends.name() not in m.args for m in item.iter_markers("only_on"))]
-    if elsewhere:
-        config.hook.pytest_deselected(items=elsewhere)
-        items[:] = [item for item in items if item not in set(elsewhere)]
+    left_out = {
+        item
+        for item in items
+        if any(backends.name() not in marker.args for marker in item.iter_markers("only_on"))
+        or (item.get_closest_marker("long_form") and not IS_LONG)
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     yield
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
