@@ -35,7 +35,9 @@ def facts_of(reports: Any) -> list[dict[str, Any]]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line a fact; with SEQUIN_FAULTS_REPORT, into that file too."""
+    """One line a fact; with SEQUIN_FAULTS_REPORT, into that file too. Once: xdist's workers tell their controller."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
     stats = terminalreporter.stats
     facts = facts_of([report for kind in ("passed", "failed") for report in stats.get(kind, [])])
     if not facts:
