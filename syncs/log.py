@@ -31,7 +31,7 @@ may_forget = Signal()
 """Sent with `sync_id`, `collection_id` (None: the whole sync) and `removal`, before rows are deleted. A receiver that
 still has to deliver or clean up returns False; the question is put again a moment later."""
 
-SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns: some 20 ms on an idle machine, so others wait little
+SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns: 20 ms on an idle machine, so others wait little
 LAG_CAP = 10_000
 
 
