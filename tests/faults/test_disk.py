@@ -70,7 +70,7 @@ class SmallDisk:
         if not self.is_mounted:
             self._limit(1)
             return
-        with (self.folder / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), (self.folder / "ballast").open("wb") as ballast:  # closing writes, too
             while True:
                 ballast.write(bytes(64 * 1024))
                 ballast.flush()
