@@ -1,24 +1,24 @@
 """Which drains and checks to queue. Everything queued can be lost: the tables tell all again (invariant 11)."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
+import structlog
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.states import DRAINING, ConsumerState
-from sequin_console.common.leases import is_free, mark_queued
-from sequin_console.common.task_queue import QueueAway, async_task
+from sequin_console.common import task_queue
+from sequin_console.common.leases import is_free
 
 CLUSTER = "consumers"
-CURSORS_A_TASK = 20
-QUEUED_S = 30  # a queued cursor is not queued again so soon, in case its task is lost
 CHECK_EVERY = timedelta(minutes=5)
 REMOVAL_EVERY = timedelta(seconds=5)
 REMOVING = "removing"  # a sync's state, as syncs calls it
+
+log = structlog.get_logger(__name__)
 
 
 def enqueue_due(now: datetime) -> int:
@@ -27,14 +27,14 @@ def enqueue_due(now: datetime) -> int:
     Returns how many cursors and consumers were queued.
     """
     make_missing_cursors()
-    return queue(lagging(now), now) + _queue_checks(now)
+    return queue(lagging(now)) + _queue_checks(now)
 
 
 def lagging(now: datetime) -> QuerySet[ConsumerCursor]:
     """Cursors that have something to deliver, that nobody holds and that may be tried now."""
     return ConsumerCursor.objects.filter(
         is_free(now),
-        Q(queued_until=None) | Q(queued_until__lte=now),
+        task_queue.may_be_queued(now),
         Q(due_at=None) | Q(due_at__lte=now),
         Q(consumer__retry_at=None) | Q(consumer__retry_at__lte=now),
         consumer__state__in=DRAINING,
@@ -42,22 +42,18 @@ def lagging(now: datetime) -> QuerySet[ConsumerCursor]:
     ).exclude(consumer__state=ConsumerState.REMOVING, consumer__removal="purge")
 
 
-def queue(cursors: QuerySet[ConsumerCursor], now: datetime) -> int:
-    """Queue drains for these cursors, spread over the workers; returns how many.
+def queue(cursors: QuerySet[ConsumerCursor]) -> int:
+    """Queue drains for these cursors; returns how many. Raises QueueAway."""
+    return task_queue.queue_units(cursors.order_by("consumer", "pk"), "consumers.tasks.drain", cluster=CLUSTER)
 
-    Raises QueueAway; what was not queued is then found again by the next call.
-    """
-    pks = list(cursors.order_by("consumer", "pk").values_list("pk", flat=True)[:1000])
-    for chunk in _chunks(pks):
-        cursors = ConsumerCursor.objects.filter(pk__in=chunk)
-        queued = mark_queued(cursors, now + timedelta(seconds=QUEUED_S))
-        try:
-            if queued:
-                async_task("consumers.tasks.drain", queued, cluster=CLUSTER)
-        except QueueAway:
-            cursors.update(queued_until=None)
-            raise
-    return len(pks)
+
+def queue_lagging(**which: Any) -> int:
+    """Queue what lags among the cursors with these columns; none when the queue is away: the scheduler finds them."""
+    try:
+        return queue(lagging(timezone.now()).filter(**which))
+    except task_queue.QueueAway as error:
+        log.warning("the queue is away; the scheduler will find the drains", error=str(error))
+        return 0
 
 
 def make_missing_cursors(sync_id: UUID | None = None) -> int:
@@ -83,16 +79,11 @@ def _queue_checks(now: datetime) -> int:
     )
     found = list(due.values_list("pk", "state")[:200])
     if found:
-        async_task("consumers.tasks.check_consumers", [str(pk) for pk, _ in found], cluster=CLUSTER)
+        task_queue.async_task("consumers.tasks.check_consumers", [str(pk) for pk, _ in found], cluster=CLUSTER)
     for pk, state in found:
         later = REMOVAL_EVERY if state == ConsumerState.REMOVING else CHECK_EVERY
         NatsConsumer.objects.filter(pk=pk).update(check_due_at=now + later)
     return len(found)
-
-
-def _chunks(pks: list[int]) -> Iterable[list[int]]:
-    size = min(CURSORS_A_TASK, max(1, -(-len(pks) // settings.WORKERS)))
-    return (pks[at : at + size] for at in range(0, len(pks), size))
 
 
 def _syncs() -> QuerySet[Any]:

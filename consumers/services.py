@@ -287,11 +287,7 @@ def _after_stream_change(consumer: NatsConsumer, by: Any, action: str, stream: s
 
 
 def _queue(consumer: NatsConsumer) -> None:
-    def now() -> None:
-        moment = timezone.now()
-        scheduling.queue(scheduling.lagging(moment).filter(consumer=consumer), moment)
-
-    transaction.on_commit(lambda: _quietly(now))
+    transaction.on_commit(lambda: _quietly(lambda: scheduling.queue_lagging(consumer=consumer)))
 
 
 def _quietly(queue: Callable[[], Any]) -> None:

@@ -18,7 +18,6 @@ from consumers.job import Job
 from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
 from consumers.states import ConsumerState
 from sequin_console.common import leases
-from sequin_console.common.task_queue import QueueAway
 
 SMALL = 50  # entries a cursor may lag behind to be delivered by the courier; more is a backfill's bulk
 LEASE_S = 15.0
@@ -59,7 +58,7 @@ def look(sync_ids: set[UUID], *, under_way: Collection[int], shunned: Collection
         else:
             found.later.add(cursor.sync_id)
     if far:
-        _queue(far)
+        scheduling.queue_lagging(pk__in=far)
     if near:
         found.jobs = _take(near)
     return found
@@ -69,7 +68,7 @@ def give_back(cursor: ConsumerCursor, *, queue: bool) -> None:
     """Release a cursor; `queue` has a worker drain it, looking at everything anew."""
     cursor.release()
     if queue:
-        _queue([cursor.pk])
+        scheduling.queue_lagging(pk=cursor.pk)
 
 
 def _lagging(sync_ids: set[UUID], now: datetime) -> list[Any]:
@@ -109,11 +108,3 @@ def _take(near: list[Any]) -> list[Job]:
         else:
             give_back(cursor, queue=True)
     return taken
-
-
-def _queue(cursor_ids: list[int]) -> None:
-    now = timezone.now()
-    try:
-        scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
-    except QueueAway as error:
-        log.warning("the queue is away; the scheduler will find the drains", error=str(error))

@@ -13,10 +13,11 @@ QUEUE = scheduling.CLUSTER
 def drain(cursor_ids: list[int]) -> None:
     """Deliver what these cursors lag behind, side by side, within the budget. Leases let one worker in."""
     heartbeats.beat("consumers")
-    working.note_taken(cursor_ids)
+    drained = ConsumerCursor.objects.filter(pk__in=cursor_ids)
+    drained.update(queued_until=None)  # what is appended from now on may queue them again
     with leases.hold_many(ConsumerCursor, cursor_ids, seconds=settings.LEASE_S) as cursors:
         working.drain(cursors, budget_s=settings.BUDGET_S)
-    working.queue_rest(cursor_ids)
+    scheduling.queue_lagging(pk__in=cursor_ids)  # the budget may have ended before the log did
     heartbeats.beat("consumers")
 
 

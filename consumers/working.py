@@ -1,11 +1,10 @@
 """What workers do with consumers: deliver, repeat the checks, finish removals. Called by tasks.py."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
-from django.utils import timezone
 
 from consumers import completeness, delivery, health, removal, scheduling, services
 from consumers.connection import LinkError
@@ -19,11 +18,6 @@ from sequin_console.common.task_queue import QueueAway
 
 log = structlog.get_logger(__name__)
 GRACE_S = 10.0  # for the batch under way when the budget ends; the queue's own time-out lies beyond
-
-
-def note_taken(cursor_ids: Sequence[int]) -> None:
-    """A worker has taken these up: what is appended from now on may queue them again."""
-    ConsumerCursor.objects.filter(pk__in=cursor_ids).update(queued_until=None)
 
 
 def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
@@ -49,15 +43,6 @@ def drain(cursors: list[ConsumerCursor], *, budget_s: float) -> dict[int, Any]:
             log.error("drain failed", cursor=pk, exc_info=result)
     _note_results(by_pk, results)
     return results
-
-
-def queue_rest(cursor_ids: Sequence[int]) -> int:
-    """Queue again what still lags, because the budget ended before the log did."""
-    now = timezone.now()
-    try:
-        return scheduling.queue(scheduling.lagging(now).filter(pk__in=cursor_ids), now)
-    except QueueAway:  # the scheduler finds it
-        return 0
 
 
 def _note_results(by_pk: Mapping[int, ConsumerCursor], results: Mapping[int, Any]) -> None:
@@ -93,7 +78,7 @@ def check_consumers(consumer_ids: Iterable[str]) -> None:
 
 def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
     """What a repeated check leads to: a stream made anew or with new limits is drained, though nothing is new."""
-    stream, now = preflight.stream, timezone.now()
+    stream = preflight.stream
     if stream is None or not all(check.ok for check in preflight.checks):
         return
     if consumer.state == ConsumerState.ERROR:
@@ -103,7 +88,7 @@ def _heed(consumer: NatsConsumer, preflight: Preflight) -> None:
     due = set(healed.values_list("sync_id", flat=True))
     stale = [c.pk for c in consumer.cursors.all() if c.sync_id in due or is_reset(c, stream)]
     try:
-        queued = scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale), now)
+        queued = scheduling.queue(ConsumerCursor.objects.filter(pk__in=stale))
     except QueueAway:  # the next check sees the same
         return
     if not queued:

@@ -2,8 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +10,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from sequin_console.common import heartbeats, leases, runner
-from sequin_console.common.task_queue import QueueAway, async_task
+from sequin_console.common import heartbeats, leases, runner, task_queue
 from syncs import removal
 from syncs.models import Feed
 from syncs.reading import Account, FeedRun
@@ -22,9 +19,7 @@ from syncs.states import CredentialState, SyncState
 logger = structlog.get_logger(__name__)
 
 QUEUE = "syncs"
-FEEDS_A_TASK = 20
 ALL_OF_A_FEED = ("sync__credential__oauth_app",)
-QUEUED_S = 30  # a queued feed is not queued again so soon, in case its task is lost
 
 
 def read_feeds(feed_ids: list[int]) -> None:
@@ -37,7 +32,7 @@ def read_feeds(feed_ids: list[int]) -> None:
         if isinstance(outcome, Exception):
             logger.error("feed run failed", feed=pk, exc_info=outcome)
     if unfinished := [feed.pk for feed in feeds if feed.pk in outcomes and is_due(feed, outcomes[feed.pk])]:
-        with contextlib.suppress(QueueAway):  # the scheduler finds them again
+        with contextlib.suppress(task_queue.QueueAway):  # the scheduler finds them again
             enqueue_due(Q(pk__in=unfinished))
     heartbeats.beat(QUEUE)
 
@@ -74,44 +69,23 @@ def enqueue_removals() -> int:
     """Queue going on with removals if there are any; returns how many tasks."""
     if not removal.is_under_way():
         return 0
-    async_task("syncs.tasks.carry_on_removals", cluster=QUEUE)
+    task_queue.async_task("syncs.tasks.carry_on_removals", cluster=QUEUE)
     return 1
 
 
 def enqueue_due(only: Q | None = None) -> int:
     """Queue every feed that has something to do and is in nobody's hands; returns how many. From the tables alone.
 
-    Raises QueueAway; what was not queued is then asked for again by the next call.
+    Raises QueueAway; what was not queued is then found again by the next call.
     """
     now = timezone.now()
     due = Feed.objects.filter(only or Q(), due_at__lte=now, sync__state=SyncState.ACTIVE).filter(
         leases.is_free(now),
-        may_be_queued(now),
+        task_queue.may_be_queued(now),
         Q(sync__credential__not_before=None) | Q(sync__credential__not_before__lte=now),
     )
-    due = due.exclude(sync__credential__state=CredentialState.RECONNECT)
-    pks = list(due.order_by("sync__credential", "due_at").values_list("pk", flat=True)[:1000])
-    for chunk in _chunks(pks):
-        feeds = Feed.objects.filter(pk__in=chunk)
-        queued = leases.mark_queued(feeds, now + timedelta(seconds=QUEUED_S))
-        try:
-            if queued:
-                async_task("syncs.tasks.read_feeds", queued, cluster=QUEUE)
-        except QueueAway:
-            feeds.update(queued_until=None)
-            raise
-    return len(pks)
-
-
-def may_be_queued(now: datetime) -> Q:
-    """A filter for what is not in the queue, or was so long ago that it must have been lost (invariant 11)."""
-    return Q(queued_until=None) | Q(queued_until__lte=now)
-
-
-def _chunks(pks: list[int]) -> Iterable[list[int]]:
-    """Spread over the workers, but never so thin that each feed is a task of its own."""
-    size = min(FEEDS_A_TASK, max(1, -(-len(pks) // settings.WORKERS)))
-    return (pks[i : i + size] for i in range(0, len(pks), size))
+    due = due.exclude(sync__credential__state=CredentialState.RECONNECT).order_by("sync__credential", "due_at")
+    return task_queue.queue_units(due, "syncs.tasks.read_feeds", cluster=QUEUE)
 
 
 def beat() -> None:

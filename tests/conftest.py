@@ -4,6 +4,7 @@ Cast: Ada edits, Vera views, Stan is a stranger, Root is the admin.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from django.utils import timezone
 from consumers import courier, scheduling
 from sequin_console.accounts.models import User
 from sequin_console.accounts.rights import Role
-from sequin_console.common import changes, heartbeats
+from sequin_console.common import changes, heartbeats, task_queue
 from tests import backends, factories
 from tests.faults.report import IS_LONG, pytest_terminal_summary  # noqa: F401 - a hook
 
@@ -70,15 +71,22 @@ class QueueingCourier(courier.Courier):
     """Queues every drain, as for a large lag, and has no thread that would deliver after the test is over."""
 
     def note(self, sync_id: UUID) -> None:
-        now = timezone.now()
         scheduling.make_missing_cursors(sync_id)
-        scheduling.queue(scheduling.lagging(now).filter(sync_id=sync_id), now)
+        scheduling.queue(scheduling.lagging(timezone.now()).filter(sync_id=sync_id))
 
 
 @pytest.fixture(autouse=True)
 def no_courier(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the tests' own process nothing is delivered behind their back."""
     monkeypatch.setattr(courier, "_courier", QueueingCourier())
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was queued, in place of a broker: nothing runs by itself."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(task_queue, "async_task", lambda *args, **_: calls.append(args))
+    return calls
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ def main(database: str, consumer_id: str) -> None:
     settings.DATABASES["default"]["NAME"] = database
     django.setup()
 
-    from consumers import publishing, scheduling, working
+    from consumers import publishing, working
     from consumers.models import ConsumerCursor
-    from sequin_console.common import leases
+    from sequin_console.common import leases, task_queue
 
     def telling(name: str) -> None:
         publish = getattr(publishing, name)
@@ -35,7 +35,7 @@ def main(database: str, consumer_id: str) -> None:
 
     telling("publish_batch")
     telling("publish_window")
-    scheduling.async_task = lambda *args, **options: None
+    task_queue.async_task = lambda *args, **options: None
     pks = list(ConsumerCursor.objects.filter(consumer=consumer_id).values_list("pk", flat=True))
     with leases.hold_many(ConsumerCursor, pks, seconds=60) as cursors:
         working.drain(cursors, budget_s=20)

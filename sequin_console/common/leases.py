@@ -81,18 +81,6 @@ def take_many(model: type[T], pks: Sequence[Any], *, seconds: float, related: Se
     return [taken[pk] for pk in dict.fromkeys(pks) if pk in taken]
 
 
-def mark_queued(rows: models.QuerySet[T], queued_until: datetime) -> list[Any]:
-    """Note that these rows are in the queue, and return their keys.
-
-    A row that somebody just writes to is left out, not waited for: the scheduler must never stand behind a worker that
-    froze in the middle of a transaction. It finds the row again a second later.
-    """
-    with transaction.atomic():
-        free = list(rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True))
-        rows.filter(pk__in=free).update(queued_until=queued_until)
-    return free
-
-
 def seize(row: Leased, *, seconds: float) -> bool:
     """Take the lease of a row as it was just read; False when somebody holds it, or took it since."""
     as_read = type(row)._base_manager.filter(is_free(), pk=row.pk, lease_no=row.lease_no, lease_until=row.lease_until)

@@ -6,12 +6,16 @@ fetches waits and goes on by itself instead of ending. Settings choose the broke
 
 import functools
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import django_q.tasks
 import redis
 import structlog
-from django.db import DatabaseError, connections
+from django.conf import settings
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django_q.brokers import orm, redis_broker
 from django_q.conf import Conf
 from redis.backoff import NoBackoff
@@ -19,6 +23,8 @@ from redis.retry import Retry
 
 ANSWER_S = 3  # a Redis that is silent for so long counts as gone; a fetch waits one second for something to do
 AWAY_S = 1.0
+UNITS_A_TASK = 20
+QUEUED_S = 30  # what is queued is not queued again so soon, in case its task is lost
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +42,43 @@ def async_task(task: str, *args: Any, cluster: str) -> None:
         django_q.tasks.async_task(task, *args, cluster=cluster)
     except redis.RedisError as error:
         raise QueueAway(f"Redis does not take tasks: {error}") from error
+
+
+def may_be_queued(now: datetime) -> Q:
+    """A filter for what is not in the queue, or was so long ago that it must have been lost (invariant 11)."""
+    return Q(queued_until=None) | Q(queued_until__lte=now)
+
+
+def queue_units(units: QuerySet[Any], task: str, *, cluster: str) -> int:
+    """Queue a task that takes ids for these rows, a thousand at most; returns how many there were.
+
+    They are spread over the workers, but never so thin that each row is a task of its own.
+    Raises QueueAway; what was not queued is then found again by the next call.
+    """
+    pks = list(units.values_list("pk", flat=True)[:1000])
+    size = min(UNITS_A_TASK, max(1, -(-len(pks) // settings.WORKERS)))
+    for start in range(0, len(pks), size):
+        rows = units.model._base_manager.filter(pk__in=pks[start : start + size])
+        queued = _mark(rows)
+        try:
+            if queued:
+                async_task(task, queued, cluster=cluster)
+        except QueueAway:
+            rows.update(queued_until=None)
+            raise
+    return len(pks)
+
+
+def _mark(rows: QuerySet[Any]) -> list[Any]:
+    """Note that these rows are in the queue, and return their keys.
+
+    A row that somebody just writes to is left out, not waited for: the scheduler must never stand behind a worker that
+    froze in the middle of a transaction. It finds the row again a second later.
+    """
+    with transaction.atomic():
+        free = list(rows.order_by().select_for_update(skip_locked=True).values_list("pk", flat=True))
+        rows.filter(pk__in=free).update(queued_until=timezone.now() + timedelta(seconds=QUEUED_S))
+    return free
 
 
 class RedisBroker(redis_broker.Redis):

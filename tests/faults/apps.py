@@ -49,12 +49,12 @@ class FaultsConfig(AppConfig):
     name = "tests.faults"
 
     def ready(self) -> None:
-        from consumers import basic, fenced, scheduling, services
-        from sequin_console.common import fields
+        from consumers import basic, fenced, services
+        from sequin_console.common import fields, task_queue
         from sequin_console.management.commands import scheduler
-        from syncs import log, tasks
+        from syncs import log
 
-        scheduling.QUEUED_S = tasks.QUEUED_S = 3
+        task_queue.QUEUED_S = 3
         services.GRACE_S = 2.0
         scheduler.LEASE_S, scheduler.RENEW_S = 5, 1
         if os.environ.get("SEQUIN_FAULTS_PLAIN_SECRETS"):

@@ -283,7 +283,7 @@ def stage(
     nats     more of the consumer's `nats` part; config: of the stream
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch("consumers.scheduling.async_task"))
+        stack.enter_context(mock.patch("sequin_console.common.task_queue.async_task"))
         stack.enter_context(mock.patch.object(publishing, "ACK_S", ack_s))
         if by_courier:
             stack.callback(stack.enter_context(mock.patch.object(courier, "_courier", courier.Courier())).stop)

@@ -31,12 +31,12 @@ def main(database: str, consumer_id: str, mode: str, seed: str, guard: str = "")
     django.setup()
 
     from consumers import job as jobs
-    from consumers import publishing, scheduling, working
+    from consumers import publishing, working
     from consumers.models import ConsumerCursor
-    from sequin_console.common import leases
+    from sequin_console.common import leases, task_queue
 
     chance, told, stopped = random.Random(seed), Counter[str](), threading.Event()
-    scheduling.async_task = lambda *args, **options: None
+    task_queue.async_task = lambda *args, **options: None
     read = jobs.read_batch
 
     def read_and_pause(*args: Any) -> Any:

@@ -86,13 +86,6 @@ def run_on_loop(work: Any) -> None:
 
 
 @pytest.fixture
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: calls.append(args))
-    return calls
-
-
-@pytest.fixture
 def twelve(queued: list[tuple[Any, ...]], no_courier: None) -> Iterator[Twelve]:
     with (
         nats_server(users=[NatsUser(*GOOD)]) as server,

@@ -11,7 +11,7 @@ from tests.faults.nats_stage import STREAM, Stage, backend, stage
 from tests.faults.report import rounds
 from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 Record = Callable[..., None]
 
 
@@ -19,11 +19,6 @@ Record = Callable[..., None]
 def server() -> Iterator[NatsServer]:
     with nats_server(binary=OLD_BINARY) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def unqueued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: None)
 
 
 def test_every_request_we_make_is_known_to_an_older_server(server: NatsServer) -> None:

@@ -34,8 +34,7 @@ def rig(shared: RunningSandbox, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     settings.PROVIDER_URLS = f'{{"salesforce": "{shared.salesforce}", "stripe": "{shared.stripe}"}}'
     settings.BUDGET_S, settings.TASK_TIMEOUT_S, settings.LEASE_S = 4, 7, 8
     queue: deque[tuple[str, Any]] = deque()
-    for module in ("syncs.tasks", "consumers.scheduling"):
-        monkeypatch.setattr(f"{module}.async_task", lambda name, *args, **_: queue.append((name, *args)))
+    monkeypatch.setattr("sequin_console.common.task_queue.async_task", lambda *args, **_: queue.append(args))
     monkeypatch.setattr(client, "FIRST_WAIT_S", 0.02)
     with nats_server() as nats:
         yield Rig(shared, nats, queue, SEED)

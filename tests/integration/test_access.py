@@ -24,7 +24,7 @@ from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Record, 
 from tests.guards import proves
 from tests.running_up import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 TOKEN = "/services/oauth2/token"
 BROWSER, OTHER_BROWSER = "session-of-ada", "session-of-stan"
 
@@ -44,14 +44,6 @@ def sandbox(shared: RunningSandbox, settings: Any) -> RunningSandbox:
     shared.control("POST", "records/salesforce/Contact?count=3", {})
     settings.PROVIDER_URLS = f'{{"salesforce": "{shared.salesforce}"}}'
     return shared
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was queued; nothing runs by itself."""
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tasks, "async_task", lambda *args, **_: calls.append(args))
-    return calls
 
 
 # --- Making and using connections -----------------------------------------------------------------------------------

@@ -9,12 +9,7 @@ from consumers.models import NatsConsumer
 from tests.consumer_factories import Log, drain_until_quiet, make_consumer
 from tests.nats_server import NatsServer, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: None)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture

@@ -19,14 +19,7 @@ from syncs.models import Record
 from tests.consumer_factories import Log, cursor_of, drain_until_quiet, make_consumer, nats_of
 from tests.nats_server import JwtServer, NatsKey, NatsServer, free_port, jwt_server, nats_server, run
 
-pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: calls.append(args))
-    return calls
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture(scope="module")

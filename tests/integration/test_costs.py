@@ -75,12 +75,11 @@ class Costs:
 
 
 @pytest.fixture(autouse=True)
-def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_clock(queued: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing ends because time goes by, and nobody but the test hears of growth."""
     monkeypatch.setattr(pull, "LINGER_S", 600.0)
     monkeypatch.setattr(settings, "BUDGET_S", 600)
     monkeypatch.setattr(settings, "TASK_TIMEOUT_S", 1_200)
-    monkeypatch.setattr(tasks, "async_task", lambda *args, **kwargs: None)
     monkeypatch.setattr(tasks.heartbeats, "beat", lambda name: None)
     monkeypatch.setattr(log.appended, "receivers", [])
     log.appended.sender_receivers_cache.clear()

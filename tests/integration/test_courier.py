@@ -17,16 +17,8 @@ from sequin_console.common import leases
 from tests.consumer_factories import Log, cursor_of, drain_until_quiet, make_consumer
 from tests.nats_server import NatsServer, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 LANES = {"fenced": {}, "basic": {"allow_atomic": False}}
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was queued, in place of a broker: no worker runs here."""
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: calls.append(args))
-    return calls
 
 
 @pytest.fixture

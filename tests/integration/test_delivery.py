@@ -13,21 +13,13 @@ from consumers import jetstream, links, services, working
 from consumers.connection import CannotConnect
 from consumers.delivery import Outcome
 from consumers.models import ConsumerCursor, HeldMessage, NatsConsumer
-from sequin_console.common import leases
+from sequin_console.common import leases, task_queue
 from syncs.models import Record
 from tests.consumer_factories import Log, cursor_of, drain, drain_until_quiet, make_consumer
 from tests.nats_server import NatsServer, jwt_server, make_tls, nats_server, run
 
-pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 LANES = {"fenced": {}, "basic": {"allow_atomic": False}}
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was queued, in place of a broker."""
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: calls.append(args))
-    return calls
 
 
 @pytest.fixture
@@ -386,9 +378,9 @@ def test_queued_work_that_is_lost_is_found_again(server: NatsServer, lane: str, 
     log.fill(3)
     assert queued == [("consumers.tasks.drain", [cursor_of(consumer).pk])]
     now = timezone.now()
-    assert scheduling.queue(scheduling.lagging(now), now) == 0
-    later = now + timedelta(seconds=scheduling.QUEUED_S + 1)
-    assert scheduling.queue(scheduling.lagging(later), later) == 1
+    assert scheduling.queue(scheduling.lagging(now)) == 0
+    later = now + timedelta(seconds=task_queue.QUEUED_S + 1)
+    assert scheduling.queue(scheduling.lagging(later)) == 1
 
 
 def test_removed_with_tombstones_marks_every_live_record(server: NatsServer, lane: str) -> None:

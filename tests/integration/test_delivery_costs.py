@@ -41,9 +41,8 @@ MOST_A_CHANGE = {"queries": 6, "transactions": 1, "requests": 1, "writes": 0}  #
 
 
 @pytest.fixture(autouse=True)
-def unqueued(monkeypatch: pytest.MonkeyPatch) -> None:
+def unqueued(queued: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     """No queue; nor what is done by the clock and not by the work: a heartbeat, a sample in each new ten seconds."""
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: None)
     monkeypatch.setattr("sequin_console.common.heartbeats.beat", lambda name: None)
     monkeypatch.setattr("consumers.health.sample", lambda consumer_id, messages: None)
 

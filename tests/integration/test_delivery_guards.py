@@ -25,12 +25,7 @@ from tests.consumer_factories import Log, cursor_of, drain, drain_until_quiet, m
 from tests.guards import proves
 from tests.nats_server import NatsServer, nats_server, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def unqueued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: None)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 
 @contextlib.contextmanager

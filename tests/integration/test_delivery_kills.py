@@ -17,13 +17,8 @@ from consumers.models import ConsumerCursor, NatsConsumer
 from tests.consumer_factories import Log, cursor_of, drain_until_quiet, make_consumer
 from tests.nats_server import nats_server, run
 
-pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 KILLS, RECORDS = 5, 6_000
-
-
-@pytest.fixture(autouse=True)
-def unqueued(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.scheduling.async_task", lambda *args, **_: None)
 
 
 def kill_in_flight(consumer: NatsConsumer, chance: random.Random) -> bool:

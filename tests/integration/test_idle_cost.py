@@ -16,17 +16,8 @@ from syncs import tasks
 from syncs.models import Feed
 from tests.fake_provider import Upstream
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 WRITES = ("INSERT", "UPDATE", "DELETE")
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was queued; nothing runs by itself."""
-    calls: list[tuple[Any, ...]] = []
-    for place in ("syncs.tasks", "consumers.scheduling", scheduler.__name__):
-        monkeypatch.setattr(f"{place}.async_task", lambda *args, **_: calls.append(args))
-    return calls
 
 
 @pytest.fixture

@@ -18,15 +18,7 @@ from syncs.reading import FeedRun
 from tests.fake_provider import Upstream, collection
 from tests.guards import proves
 
-pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What was queued; nothing runs by itself."""
-    calls: list[tuple[object, ...]] = []
-    monkeypatch.setattr(tasks, "async_task", lambda *args, **kwargs: calls.append(args))
-    return calls
+pytestmark = [pytest.mark.queue, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture
@@ -352,7 +344,7 @@ def test_invariant_11_lost_work_is_found_again(upstream: Upstream, queued: list[
 @contextmanager
 def queued_for_ever() -> Iterator[None]:
     """The guard taken out: what was queued once is never looked for again."""
-    with mock.patch.object(tasks, "may_be_queued", return_value=Q(queued_until=None)):
+    with mock.patch("sequin_console.common.task_queue.may_be_queued", return_value=Q(queued_until=None)):
         yield
 
 

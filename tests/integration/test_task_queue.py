@@ -72,10 +72,10 @@ def test_a_log_grows_while_redis_is_away_and_its_drain_is_found_again(redis: Red
     assert log.head == 1
     lagging = ConsumerCursor.objects.filter(consumer=consumer)
     with pytest.raises(QueueAway):
-        scheduling.queue(lagging, timezone.now())
+        scheduling.queue(lagging)
     assert lagging.get().queued_until is None
     redis.start()
-    assert scheduling.queue(lagging, timezone.now()) == 1
+    assert scheduling.queue(lagging) == 1
     assert fetched() == ["consumers.tasks.drain"]
     assert lagging.get().queued_until is not None
 

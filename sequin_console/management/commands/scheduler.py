@@ -11,9 +11,8 @@ from django.db import DatabaseError, close_old_connections
 
 from consumers import tasks as consumer_tasks
 from sequin_console import housekeeping
-from sequin_console.common import heartbeats, leases, trace
+from sequin_console.common import heartbeats, leases, task_queue, trace
 from sequin_console.common.models import Duty
-from sequin_console.common.task_queue import QueueAway, async_task
 from syncs import public_ids
 from syncs import tasks as sync_tasks
 
@@ -86,7 +85,7 @@ def queue_beats() -> None:
     for queue in (sync_tasks.QUEUE, consumer_tasks.QUEUE):
         nodes = heartbeats.nodes_of(queue)
         for _ in range(2 * nodes if nodes > 1 else 1):
-            async_task(f"{queue}.tasks.beat", cluster=queue)
+            task_queue.async_task(f"{queue}.tasks.beat", cluster=queue)
 
 
 class Chore:
@@ -104,7 +103,7 @@ class Chore:
             self.run()
         except DatabaseError:
             raise
-        except QueueAway as error:
+        except task_queue.QueueAway as error:
             log.warning("scheduler waits for the queue", chore=self.name, error=str(error))
         except Exception:
             log.exception("chore failed", chore=self.name)
