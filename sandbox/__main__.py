@@ -64,7 +64,9 @@ def main() -> None:
         h11_max_incomplete_event_size=MAX_HEAD_READ,
         timeout_keep_alive=30,
     )
-    Server(config, f"http://{shown}:{listener.getsockname()[1]}", args.parent_dies).run(sockets=[listener])
+    server = Server(config, f"http://{shown}:{listener.getsockname()[1]}", args.parent_dies)
+    app.state.sandbox.connections = server.server_state.connections
+    server.run(sockets=[listener])
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -86,6 +86,7 @@ class Sandbox:
         self.clock = Clock(self.settings.clock_skew_s)
         self.faults = Faults()
         self.requests: Counter[str] = Counter()
+        self.connections: set[Any] = set()  # uvicorn's, once it serves
         self.pages = Jinja2Templates(HERE / "templates")
         self.pages.env.filters["readable"] = readable
         self._assemble()

@@ -7,6 +7,8 @@ something from the sandbox's own pages alone.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
@@ -20,7 +22,9 @@ from sandbox.faults import PROVIDERS, Fault
 
 MAX_HEAD_BYTES = 16_384
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-BODY_FAULTS = ("drop", "truncated", "malformed", "garbled_gzip")
+AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing waits for nothing and sends a RST
+HALF_ARRIVES_S = 0.05
+BODY_FAULTS = ("drop", "reset", "truncated", "malformed", "garbled_gzip")
 
 
 class Edge:
@@ -48,6 +52,8 @@ class Edge:
                 await asyncio.sleep(fault.seconds)
         loud = next((fault for fault in struck if fault.kind not in ("slow", "clock_skew")), None)
         await self._answer(loud, provider, scope, receive, send)
+        if loud is not None and loud.kind == "reset":
+            await reset(self.sandbox.connections, scope["client"])
 
     async def _answer(self, fault: Fault | None, provider: str, scope: Scope, receive: Receive, send: Send) -> None:
         if fault is None:
@@ -141,7 +147,7 @@ async def damage(kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: 
     """Let the app answer, then spoil the body. A body cut short of its length makes the server close the connection."""
     start, body = await collect(app, scope, receive)
     half = body[: len(body) // 2]
-    if kind == "drop":
+    if kind in ("drop", "reset"):
         await send(start)
         await send({"type": "http.response.body", "body": half, "more_body": True})
         return
@@ -152,6 +158,14 @@ async def damage(kind: str, app: ASGIApp, scope: Scope, receive: Receive, send: 
         headers["content-encoding"] = "gzip"
     await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+async def reset(connections: set[Any], client: tuple[str, int]) -> None:
+    """Once what was sent has arrived, throw this client's connection away."""
+    await asyncio.sleep(HALF_ARRIVES_S)
+    transport = next(each.transport for each in connections if each.client == client)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    transport.abort()
 
 
 async def collect(app: Callable[..., Any], scope: Scope, receive: Receive) -> tuple[Message, bytes]:

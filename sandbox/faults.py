@@ -21,6 +21,7 @@ KINDS = {
     "slow": "the answer comes late",
     "hang": "no answer at all, then the connection closes",
     "drop": "the connection closes in the middle of the body",
+    "reset": "the connection is reset (RST) in the middle of the body",
     "truncated": "half a body, though the answer looks whole",
     "malformed": "a body that is no JSON",
     "trickle": "the body comes byte by byte, each late",

@@ -5,18 +5,23 @@
         proxy.rule = lambda frame: DROP if frame.is_ack else PASS
         proxy.cut()                                 # both sockets of every connection
 
-A rule sees each frame once, in order, and gives PASS, DROP, CUT, or a number: seconds to keep it (and all behind it).
+A rule sees each frame once, in order, and gives PASS, DROP, CUT, RESET (the same by RST, half of the frame sent on), or
+a number: seconds to keep it (and all behind it).
 """
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.nats_server import NatsServer
 
-PASS, DROP, CUT = "pass", "drop", "cut"
+PASS, DROP, CUT, RESET = "pass", "drop", "cut", "reset"
+AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing waits for nothing and sends a RST
+HALF_ARRIVES_S = 0.05
 UP, DOWN = "up", "down"
 
 
@@ -87,6 +92,14 @@ class NatsProxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    async def _reset(self, writer: asyncio.StreamWriter, frame: Frame) -> None:
+        whole = frame.line + frame.body
+        writer.write(whole[: len(whole) // 2])
+        await asyncio.sleep(HALF_ARRIVES_S)
+        for each in self._writers:
+            with contextlib.suppress(OSError):
+                each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
@@ -105,7 +118,9 @@ class NatsProxy:
             while line := await reader.readline():
                 frame = Frame(goes, line, await self._body(line, reader))
                 fate = DROP if writer in self._buried else self.rule(frame)
-                if fate == CUT:
+                if fate == RESET:
+                    await self._reset(writer, frame)
+                if fate in (CUT, RESET):
                     await self._cut()
                     return
                 if isinstance(fate, float | int):

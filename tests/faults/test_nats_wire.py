@@ -9,9 +9,9 @@ import pytest
 from consumers import jetstream, working
 from consumers.connection import NatsSettings, NoAnswer
 from tests.faults import nats_stage
-from tests.faults.nats_stage import HOLD, LANES, STREAM, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, stage
 from tests.faults.report import rounds
-from tests.nats_proxy import CUT, DROP, PASS, Frame, deaf, half_open, nats_proxy, passing
+from tests.nats_proxy import CUT, DROP, PASS, RESET, Frame, deaf, half_open, nats_proxy, passing
 from tests.nats_server import nats_server, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,10 +34,10 @@ class Once:
 
 
 class Half:
-    """The connection is cut after so many records of a batch or window."""
+    """The connection is cut, or reset, after so many records of a batch or window."""
 
-    def __init__(self, records: int) -> None:
-        self.left = records
+    def __init__(self, records: int, fate: str = CUT) -> None:
+        self.left, self.fate = records, fate
         self.happened = threading.Event()
 
     def __call__(self, frame: Frame) -> str | float:
@@ -45,7 +45,7 @@ class Half:
             self.left -= 1
             if self.left < 0:
                 self.happened.set()
-                return CUT
+                return self.fate
         return PASS
 
 
@@ -66,7 +66,6 @@ def test_half_open_connection(lane: str, rule: Callable[[Frame], str], record_fa
             what=f"half-open connection: {'nothing passes' if rule is half_open else 'answers are lost'}",
             times=times,
             outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -88,7 +87,6 @@ def test_an_old_half_open_connection_is_not_asked_again(record_fault: Record) ->
             what="connection forgotten by the network, for good",
             times=1,
             outcome="the next drain connects anew; (a)-(g) hold",
-            backend=backend(),
             promise="fenced",
         )
         on.judge()
@@ -143,28 +141,27 @@ def assert_unknown_outcomes_settle(
             times=times,
             counted=times,
             outcome="settled by reading the stream, nothing twice" if lane == "fenced" else "sent again, in order",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
 
 
 @lanes
-def test_connection_cut_in_mid_batch(lane: str, record_fault: Record) -> None:
+@pytest.mark.parametrize("fate", [CUT, RESET])
+def test_connection_ends_in_mid_batch(lane: str, fate: str, record_fault: Record) -> None:
     """Half a batch or window has left: of a batch nothing is stored, of a window what arrived."""
     times = rounds(4, 60)
     with nats_server() as server, nats_proxy(server) as proxy, stage(lane, server=server, through=proxy) as on:
         for no in range(times):
             on.wait_for_acks(10)
-            rule = proxy.rule = Half(1 + no % 4)
+            rule = proxy.rule = Half(1 + no % 4, fate)
             on.wait_until(rule.happened.is_set, what="a batch of so many")
             on.wait_until_well()
         record_fault(
-            what="connection cut in mid-batch",
+            what="connection cut in mid-batch" if fate == CUT else "connection reset (RST) within a message",
             times=times,
             counted=times,
             outcome=f"{HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -189,7 +186,6 @@ def test_many_batches_left_half_done(record_fault: Record) -> None:
             times=times,
             counted=times,
             outcome="goes on when the server has forgotten them; (a)-(g) hold",
-            backend=backend(),
             promise="fenced",
         )
         on.judge()
@@ -218,7 +214,6 @@ def test_drain_ends_within_its_budget_whatever_the_network_does(
             times=1,
             counted=1,
             outcome=f"drain ended after {on.worker.longest_s:.0f} s; {HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge()

@@ -396,6 +396,10 @@ class TestLimitsAndFaults:
         sandbox.control("POST", "faults", {"provider": "salesforce", "kind": "drop", "times": 1})
         with pytest.raises(httpx.RemoteProtocolError):
             api.get(f"{DATA}/sobjects")
+        sandbox.control("POST", "faults", {"provider": "salesforce", "kind": "reset", "times": 1})
+        with pytest.raises(httpx.ReadError, match="reset by peer"):
+            api.get(f"{DATA}/sobjects")
+        assert api.get(f"{DATA}/sobjects").status_code == 200
 
     def test_slow_hanging_and_misdated_answers(self, api, sandbox):
         sandbox.control("POST", "faults", {"provider": "salesforce", "kind": "slow", "seconds": 0.5, "times": 1})
