@@ -30,7 +30,8 @@ test-integration: .venv/programs.sh
 test-browser: .venv/programs.sh
 	$(ON)=sqlite $(PYTEST) tests/browser
 test-faults: .venv/programs.sh
-	SEQUIN_FAULTS=long SEQUIN_FAULTS_REPORT=docs/faults.jsonl $(PYTEST) tests/faults; failed=$$?; \
+	export SEQUIN_FAULTS=long SEQUIN_FAULTS_REPORT=docs/faults.jsonl; failed=0; \
+	for backend in sqlite postgres postgres-redis; do $(ON)=$$backend $(PYTEST) tests/faults || failed=1; done; \
 	python -m tests.faults.table && exit $$failed
 
 # Wants an idle machine, and at most 25 minutes of it; the figures go to benchmarks/results/ and docs/performance.md.

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests import postgres_server, redis_server
+from tests.faults.report import IS_LONG
 from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 
@@ -33,6 +35,17 @@ MIGRATED = "migrated"
 DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)  # it is away, or being killed
 Row = tuple[Any, ...]
 _numbers = itertools.count(1)
+
+
+def on(*usual: str, among: Sequence[str] = BACKENDS) -> pytest.MarkDecorator:
+    """Parametrize by `backend`: the one this run is on; the short form on SQLite, `make test`, is on the usual ones."""
+
+    def run_on(name: str) -> set[str]:
+        by_usual = {"sqlite"} if name in usual and not IS_LONG else set()
+        return by_usual | ({name} if name != "sqlite" or IS_LONG else set())
+
+    cases = [pytest.param(name, marks=pytest.mark.only_on(*run_on(name))) for name in among]
+    return pytest.mark.parametrize("backend", cases)
 
 
 class Ground:

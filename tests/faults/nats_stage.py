@@ -20,7 +20,6 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
-from django.db import connection
 from django.utils import timezone
 
 from consumers import courier, jetstream, publishing, scheduling, working
@@ -40,11 +39,6 @@ WRITE, REQUEST = jetstream.Link.write, jetstream.Link.request
 BUDGET_S, REST_S = 2.0, 60.0
 LONGEST_RETRY_S = 305.0
 LONGEST_WAIT_S = rounds(2.0, 60.0)  # for any answer; in the long form as in real life
-
-
-def backend() -> str:
-    """The database these tests run on, as the table names it."""
-    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[connection.vendor]
 
 
 class Stage:

@@ -96,7 +96,9 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, backend: str, *, seed: int, records: int = RECORDS, **more_environ: str) -> Iterator[Stage]:
+def staged(
+    folder: Path, backend: str = "", *, seed: int, records: int = RECORDS, **more_environ: str
+) -> Iterator[Stage]:
     """A world with history to read, and an editor at work."""
     with running_world(folder, backend=backend, records=records, page_size=PAGE, **more_environ) as world:
         stage = Stage(world, SEED * 1_000 + seed)

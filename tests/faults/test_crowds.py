@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sequin_console.up.watch import SCHEDULER as SCHEDULER_PROGRAM
-from tests.faults.report import IS_LONG, rounds
+from tests.faults.ground import on
+from tests.faults.report import rounds
 from tests.faults.stage import REST_S, SCHEDULER, Stage, staged
 
 pytestmark = pytest.mark.timeout(600)
@@ -26,7 +27,7 @@ def taken(stage: Stage) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"] if IS_LONG else ["sqlite"])
+@on("sqlite")
 def test_twenty_workers_and_ten_schedulers(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """One scheduler works at a time; killed in the middle of it, another takes over. Nothing is done in vain."""
     many = {"SEQUIN_WORKERS": str(WORKERS)}

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.faults.ground import on
 from tests.faults.report import rounds
 from tests.faults.stage import REST_S, Stage, staged
 from tests.running_up import processes_of
@@ -103,6 +104,7 @@ def start_all(stage: Stage) -> None:
     stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "the console does not come up")
 
 
+@pytest.mark.only_on("sqlite")
 def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault: Record) -> None:
     """No corruption either: the pages of every table are whole afterwards."""
     with staged(tmp_path, "sqlite", seed=21, records=RECORDS) as stage:
@@ -124,6 +126,7 @@ def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault
     )
 
 
+@pytest.mark.only_on("sqlite")
 def test_locked_sqlite(tmp_path: Path, record_fault: Record) -> None:
     """A stranger, a backup say, holds SQLite's own write lock."""
     with staged(tmp_path, "sqlite", seed=22, records=RECORDS) as stage:
@@ -147,9 +150,10 @@ def test_locked_sqlite(tmp_path: Path, record_fault: Record) -> None:
     )  # fmt: skip
 
 
-def test_locked_feeds_on_postgresql(tmp_path: Path, record_fault: Record) -> None:
+@on("postgres", among=["postgres"])
+def test_locked_feeds_on_postgresql(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """Somebody holds the rows of all feeds and cursors; everything that needs none of them is served."""
-    with staged(tmp_path, "postgres", seed=23, records=RECORDS) as stage:
+    with staged(tmp_path, backend, seed=23, records=RECORDS) as stage:
         start_all(stage)
         stage.wait_for_log(100)
         with psycopg.connect(stage.world.on.environ["DATABASE_URL"]) as stranger:
@@ -169,9 +173,10 @@ def test_locked_feeds_on_postgresql(tmp_path: Path, record_fault: Record) -> Non
     )  # fmt: skip
 
 
-def test_no_more_connections_to_postgresql(tmp_path: Path, record_fault: Record) -> None:
+@on("postgres", among=["postgres"])
+def test_no_more_connections_to_postgresql(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """All connections are taken by others: pages and API say so, workers go on once there are some."""
-    with staged(tmp_path, "postgres", seed=24, records=RECORDS) as stage:
+    with staged(tmp_path, backend, seed=24, records=RECORDS) as stage:
         start_all(stage)
         stage.wait_for_log(100)
         url = stage.world.on.environ["DATABASE_URL"]

@@ -20,7 +20,6 @@ from consumers import courier, links, tasks
 from consumers.courier import Courier
 from consumers.models import ConsumerCursor, NatsConsumer
 from tests.consumer_factories import Log, make_consumer
-from tests.faults.nats_stage import backend
 from tests.faults.report import rounds
 from tests.nats_proxy import NatsProxy, deaf, nats_proxy
 from tests.nats_server import NatsServer, NatsUser, nats_server, run
@@ -146,7 +145,7 @@ def test_no_healthy_cursor_is_held_by_a_sick_neighbours_drain(twelve: Twelve, re
     assert all(all(told[name]) for name in ("dead", "refused")), told
     record_fault(
         what="12 consumers: one hangs, one is slow, one is refused; all in one task", times=times,
-        outcome="nine are free while the three are tried", backend=backend(), promise="fenced",
+        outcome="nine are free while the three are tried", promise="fenced",
     )  # fmt: skip
 
 
@@ -176,7 +175,7 @@ def test_nine_are_served_at_once_though_three_are_sick(
     twelve.dead.rule = twelve.slow.rule = lambda _frame: "pass"
     record_fault(
         what="12 consumers: one hangs, one is slow, one is refused; changes one by one", times=times,
-        outcome="nine are served by the committing process, none by the queue", backend=backend(),
+        outcome="nine are served by the committing process, none by the queue",
         promise="fenced",
     )  # fmt: skip
 
@@ -209,7 +208,7 @@ def test_p99_of_the_nine_is_what_it_is_without_the_three(
     print(told)
     record_fault(
         what="12 consumers: p99 from commit to stream", times=sum(map(len, found.values())), outcome=told,
-        backend=backend(), promise="fenced",
+        promise="fenced",
     )  # fmt: skip
     assert with_ms <= ALLOWED_RATIO * without_ms + ALLOWED_MS, told
 

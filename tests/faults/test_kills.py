@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import BACKENDS
-from tests.faults.report import IS_LONG, SEED
+from tests.faults.ground import on
+from tests.faults.report import SEED
 from tests.faults.stage import (
     CONSUMER_WORKER,
     PAGE,
@@ -27,11 +27,6 @@ from tests.faults.world import running_world
 
 pytestmark = pytest.mark.timeout(600)
 Record = Callable[..., None]
-
-
-def on(backend: str) -> pytest.MarkDecorator:
-    """Parametrize by backend: in the short form this one, in the long form each."""
-    return pytest.mark.parametrize("backend", BACKENDS if IS_LONG else (backend,))
 
 
 def test_without_the_guard_of_invariant_1_such_kills_lose_records(tmp_path: Path) -> None:
@@ -50,7 +45,7 @@ def test_without_the_guard_of_invariant_1_such_kills_lose_records(tmp_path: Path
 
 def test_without_the_guard_of_invariant_6_the_watcher_sees_it(tmp_path: Path) -> None:
     """The proof that "acknowledged too early" would be seen: the cursor moves a moment before the messages leave."""
-    with staged(tmp_path, "sqlite", seed=9, records=50, SEQUIN_FAULTS_ACKED_FIRST="1") as stage:
+    with staged(tmp_path, seed=9, records=50, SEQUIN_FAULTS_ACKED_FIRST="1") as stage:
         stage.world.start("syncs", "consumers", "scheduler")
         stage.wait_for_acks(200)
         stage.editor.stop()

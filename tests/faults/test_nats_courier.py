@@ -6,7 +6,7 @@ import pytest
 from django.db.models import F
 
 from consumers.models import ConsumerCursor, NatsConsumer
-from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, backend, make_stream, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, make_stream, stage
 from tests.faults.report import rounds
 from tests.nats_proxy import half_open, nats_proxy, passing
 from tests.nats_server import nats_server, run
@@ -28,7 +28,6 @@ def test_courier_and_worker_steal_each_others_lease(lane: str, record_fault: Rec
             times=times,
             counted=on.struck,
             outcome=HOLD[lane],
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -48,7 +47,6 @@ def test_server_killed_under_courier_and_worker(lane: str, record_fault: Record)
             times=times,
             counted=on.struck,
             outcome=HOLD[lane],
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -67,7 +65,6 @@ def test_stream_made_again_while_it_is_trusted(lane: str, record_fault: Record) 
             times=times,
             counted=on.struck,
             outcome="everything sent again by itself; (a)-(f) hold",
-            backend=backend(),
             promise=lane,
         )
         on.editor.stop()
@@ -99,7 +96,6 @@ def test_half_open_connection_under_courier_and_worker(lane: str, record_fault: 
             what="half-open connection under courier and worker",
             times=times,
             outcome=HOLD[lane],
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -118,7 +114,6 @@ def test_atomic_batches_switched_off_while_trusted(record_fault: Record) -> None
             times=times,
             counted=on.struck,
             outcome=HOLD["basic"],
-            backend=backend(),
             promise="fenced and basic",
         )
         on.judge()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consumers.models import NatsConsumer
-from tests.faults.nats_stage import HOLD, LANES, STREAM, Stage, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, Stage, stage
 from tests.faults.report import rounds
 from tests.nats_cluster import NatsCluster, nats_cluster
 from tests.nats_server import run
@@ -78,7 +78,6 @@ def judge(on: Stage, what: str, times: int, record_fault: Record) -> None:
         times=times,
         counted=on.struck or None,
         outcome=f"{HOLD[on.lane]}, nothing sent anew",
-        backend=backend(),
         promise=on.lane,
     )
     on.judge()

@@ -7,7 +7,7 @@ import pytest
 from consumers import services, tryout, working
 from consumers.models import NatsConsumer
 from tests.consumer_factories import Log, drain_until_quiet, make_consumer
-from tests.faults.nats_stage import STREAM, Stage, backend, stage
+from tests.faults.nats_stage import STREAM, Stage, stage
 from tests.faults.report import rounds
 from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
 
@@ -77,7 +77,6 @@ def test_faults_of_an_older_server(how: str, server: NatsServer, record_fault: R
             what=f"nats-server 2.9: server or stream {how}",
             times=times,
             outcome="(a)-(f) hold",
-            backend=backend(),
             promise="basic",
         )
         on.judge()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumers import permissions, services
-from tests.faults.nats_stage import HOLD, LANES, STREAM, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsUser, jwt_server, nats_server
 
@@ -50,7 +50,6 @@ def test_right_taken_away_and_given_back(lane: str, what: str, record_fault: Rec
             what=f"right taken away by reload, and given back ({what})",
             times=times,
             outcome=f"the missing right is named; {HOLD[lane]} once given back",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -71,7 +70,6 @@ def test_password_changed_and_told_to_the_console(lane: str, record_fault: Recor
             what="password changed on the server, then in the console",
             times=1,
             outcome=f"named; {HOLD[lane]} once told",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -96,7 +94,6 @@ def test_user_jwt_expires_under_way_and_is_renewed(lane: str, record_fault: Reco
                 what="user JWT expires under way, renewed in the console",
                 times=times,
                 outcome=f"named as expired; {HOLD[lane]} once renewed",
-                backend=backend(),
                 promise=lane,
             )
             on.judge()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from consumers.models import HeldMessage
-from tests.faults.nats_stage import HOLD, LANES, backend, stage
+from tests.faults.nats_stage import HOLD, LANES, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsServer, nats_server
 
@@ -31,7 +31,6 @@ def test_server_restarted_in_mid_batch(lane: str, how: str, record_fault: Record
             times=times,
             counted=on.struck,
             outcome=f"{HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -53,7 +52,6 @@ def test_server_stands_still_for_longer_than_it_is_waited_for(lane: str, record_
             times=times,
             counted=on.struck,
             outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -75,7 +73,6 @@ def test_max_payload_lowered_by_restart(lane: str, record_fault: Record) -> None
             what="max_payload lowered by a restart, and raised again",
             times=1,
             outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -110,7 +107,6 @@ def test_server_has_no_room_left(lane: str, record_fault: Record) -> None:
                 what="no storage left for JetStream (max_file_store)",
                 times=1,
                 outcome=f"named on the page, nothing called delivered; {HOLD[lane]} when there is room",
-                backend=backend(),
                 promise=lane,
             )
             on.judge()
@@ -130,7 +126,6 @@ def test_duplicate_window_shorter_than_the_outage(record_fault: Record) -> None:
             times=times,
             counted=on.struck,
             outcome="stream grew by exactly what was sent",
-            backend=backend(),
             promise="fenced",
         )
         on.judge()

@@ -6,7 +6,7 @@ import pytest
 
 from consumers import services
 from consumers.models import HeldMessage, NatsConsumer
-from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, backend, make_stream, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, make_stream, stage
 from tests.faults.report import rounds
 from tests.nats_server import run
 
@@ -35,7 +35,6 @@ def test_stream_purged_in_mid_batch(lane: str, record_fault: Record) -> None:
             times=times,
             counted=on.struck,
             outcome="missing records are told with the remedy; after Replay (a)-(f) hold",
-            backend=backend(),
             promise=lane,
         )
         on.judge(purged=True)
@@ -60,7 +59,6 @@ def test_stream_deleted_and_made_again_in_mid_batch(lane: str, record_fault: Rec
             times=times,
             counted=on.struck,
             outcome="everything sent again by itself; (a)-(f) hold",
-            backend=backend(),
             promise=lane,
         )
         on.judge_last_life()
@@ -78,7 +76,6 @@ def test_stream_made_again_within_one_batch(lane: str, record_fault: Record) -> 
             times=times,
             counted=on.struck,
             outcome="everything sent again by itself; (a)-(f) hold",
-            backend=backend(),
             promise=lane,
         )
         on.editor.stop()
@@ -106,7 +103,6 @@ def test_full_stream_that_refuses(lane: str, record_fault: Record) -> None:
             what="stream full (max_bytes, discard new)",
             times=1,
             outcome=f"refused, named, nothing called delivered; {HOLD[lane]} once raised",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -127,7 +123,6 @@ def test_full_stream_that_forgets(lane: str, record_fault: Record) -> None:
             what="stream full (max_bytes, discard old)",
             times=1,
             outcome="delivery goes on in order, nothing twice; missing records are told",
-            backend=backend(),
             promise=lane,
         )
         on.judge(is_whole=False)
@@ -150,7 +145,6 @@ def test_max_msg_size_lowered_under_way(lane: str, record_fault: Record) -> None
             what="max_msg_size lowered under way, and raised again",
             times=times,
             outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -173,7 +167,6 @@ def test_atomic_batches_switched_off_and_on_under_way(record_fault: Record) -> N
             times=times,
             counted=on.struck,
             outcome="the page tells the promise that holds; (a)-(f) hold",
-            backend=backend(),
             promise="fenced and basic",
         )
         on.judge()
@@ -196,7 +189,6 @@ def test_subjects_narrowed_under_way(lane: str, left: str, record_fault: Record)
             what="the stream's subjects narrowed under way, and widened again",
             times=1,
             outcome=f"named on the page; {HOLD[lane]} once widened",
-            backend=backend(),
             promise=lane,
         )
         on.judge()
@@ -215,7 +207,6 @@ def test_sealed_stream(lane: str, record_fault: Record) -> None:
             what="stream sealed under way, deleted and made again",
             times=1,
             outcome="named on the page; everything sent again by itself; (a)-(f) hold",
-            backend=backend(),
             promise=lane,
         )
         on.judge_last_life()
@@ -241,7 +232,6 @@ def test_somebody_else_writes_under_our_prefix(lane: str, record_fault: Record) 
             what="somebody else writes under our prefix",
             times=times,
             outcome=f"survived, and told by the fence; after Replay {HOLD[lane]}",
-            backend=backend(),
             promise=lane,
         )
         on.judge(foreign=times)

@@ -19,7 +19,7 @@ from django.db import connection
 
 from consumers.models import NatsConsumer
 from tests.children import tie_to_us
-from tests.faults.nats_stage import Stage, backend, stage
+from tests.faults.nats_stage import Stage, stage
 from tests.faults.report import SEED, rounds
 from tests.nats_cluster import nats_cluster
 from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
@@ -87,7 +87,6 @@ def note(record_fault: Record, where: str, mode: str, lane: str, said: Counter[s
         times=said["refused"],
         counted=said["refused"],
         outcome=told,
-        backend=backend(),
         promise=lane,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import BACKENDS
+from tests.faults.ground import BACKENDS, on
 from tests.faults.processes import Chaos
 from tests.faults.report import rounds
 from tests.faults.stage import staged
@@ -16,7 +16,7 @@ PAUSE_EDITS = 15  # at most so many edits upstream between two strikes
 Record = Callable[..., None]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@on(*BACKENDS)
 def test_any_process_killed_or_stopped_at_random(tmp_path: Path, backend: str, record_fault: Record) -> None:
     """All invariants at once; whoever comes back from a stop finds that others have taken its leases."""
     with staged(tmp_path, backend, seed=10, records=RECORDS) as stage:

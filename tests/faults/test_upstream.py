@@ -48,6 +48,7 @@ STORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "rate_limit": ("slow down|limit of API calls", {}),
     "rate_limit with Retry-After": ("slow down|limit of API calls", {"retry_after": 30}),
     "drop": ("did not answer", {}),
+    "reset": ("did not answer", {}),
     "truncated": ("cut off", {}),
     "malformed": ("cut off", {}),
     "garbled_gzip": ("did not answer", {}),
@@ -87,9 +88,7 @@ def test_storm(rig: Rig, provider: str, kind: str, record_fault: Record) -> None
     rig.reconnect(provider)
     rig.settle()
     assert words_of(sick) == []
-    record_fault(
-        what=f"upstream: {kind} for a while", times=rounds(1, 10), outcome=HELD, backend="SQLite", promise="fenced"
-    )
+    record_fault(what=f"upstream: {kind} for a while", times=rounds(1, 10), outcome=HELD, promise="fenced")
     rig.judge()
 
 
@@ -107,7 +106,6 @@ def test_half_of_all_requests_fail(rig: Rig, provider: str, record_fault: Record
         what="upstream: half of all requests fail",
         times=rounds(4, 40),
         outcome=HELD,
-        backend="SQLite",
         promise="fenced",
     )
     rig.judge()
@@ -156,7 +154,7 @@ def test_a_page_that_always_fails_holds_its_collection_alone(
     rig.settle()
     record_fault(
         what=f"upstream: a page of {moment} always fails", times=3, outcome=f"that collection alone waits; {HELD}",
-        backend="SQLite", promise="fenced",
+        promise="fenced",
     )  # fmt: skip
     rig.judge()
 
@@ -183,9 +181,7 @@ def test_place_lost_in_mid_backfill(rig: Rig, provider: str, settings: Any, reco
     settings.BUDGET_S = 4
     rig.heal()
     rig.settle()
-    record_fault(
-        what="upstream: place lost in mid-backfill", times=lost, outcome=HELD, backend="SQLite", promise="fenced"
-    )
+    record_fault(what="upstream: place lost in mid-backfill", times=lost, outcome=HELD, promise="fenced")
     rig.judge()
 
 
@@ -211,9 +207,7 @@ def test_access_lost_and_renewed_in_mid_page(rig: Rig, provider: str, settings: 
     rig.heal()
     rig.settle()
     assert words_of(sync) == []
-    record_fault(
-        what="upstream: access ends in mid-page", times=times, outcome=HELD, backend="SQLite", promise="fenced"
-    )
+    record_fault(what="upstream: access ends in mid-page", times=times, outcome=HELD, promise="fenced")
     rig.judge()
 
 
@@ -243,7 +237,6 @@ def test_rotated_refresh_token_whose_answer_is_lost(rig: Rig, record_fault: Reco
         what="upstream: rotated refresh token lost with its answer",
         times=times,
         outcome=f"asks for a person; {HELD}",
-        backend="SQLite",
         promise="fenced",
     )
     rig.judge()
@@ -271,5 +264,5 @@ def test_wrong_clock_upstream(
         time.sleep(2)
     rig.settle(within_s=20)
     what = f"upstream: its clock is wrong by {' and '.join(f'{skew / 60:+g}' for skew in skews_s)} minutes"
-    record_fault(what=what, times=times, outcome=HELD, backend="SQLite", promise="fenced")
+    record_fault(what=what, times=times, outcome=HELD, promise="fenced")
     rig.judge()

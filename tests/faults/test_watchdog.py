@@ -10,10 +10,14 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from tests import backends
+from tests.faults.ground import LABELS
 from tests.faults.processes import workers_of
 from tests.faults.report import rounds
 from tests.running_up import RunningUp, running_up
@@ -26,10 +30,14 @@ USUAL_START_S = 8.0  # from the start of workers to their first sign of life; a 
 Record = Callable[..., None]
 
 
-def beat(up: RunningUp, queue: str) -> str | None:
+def beat(up: RunningUp, queue: str) -> object:
     """The queue's newest sign of life, as it stands in the table."""
-    with sqlite3.connect(f"file:{up.data_dir}/console.sqlite3?mode=ro", uri=True) as db:
-        return db.execute("SELECT max(at) FROM common_heartbeat WHERE name LIKE ?", (f"{queue}@%",)).fetchone()[0]
+    sql = f"SELECT max(at) FROM common_heartbeat WHERE name LIKE '{queue}@%'"
+    if url := up.given["DATABASE_URL"]:
+        with psycopg.connect(url) as db:
+            return db.execute(sql.encode()).fetchone()
+    with closing(sqlite3.connect(f"file:{up.data_dir}/console.sqlite3?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchone()
 
 
 def silence_s(up: RunningUp, queue: str, *, at_most: float) -> float:
@@ -51,7 +59,7 @@ def silence_after_kill_s(up: RunningUp, queue: str) -> float:
 
 def test_cluster_hung_by_an_idle_workers_death_is_replaced(tmp_path: Path, record_fault: Record) -> None:
     kills, hangs = 0, []
-    with running_up(tmp_path / "data", "--no-demo", "--port", "0") as up:
+    with backends.console() as env, running_up(tmp_path / "data", "--no-demo", "--port", "0", env=env) as up:
         up.wait_until_said("workers and scheduler are starting")
         began_s = time.monotonic()
         up.wait_until_said("workers and scheduler are at work")
@@ -70,6 +78,6 @@ def test_cluster_hung_by_an_idle_workers_death_is_replaced(tmp_path: Path, recor
         times=kills,
         counted=len(hangs),
         outcome="another cluster at work within 30 s of the kill",
-        backend="SQLite",
+        backend=LABELS[backends.name()],
     )
     assert max(hangs) < ALLOWED_S + slow_s

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.ground import BACKENDS
-from tests.faults.report import IS_LONG, SEED, rounds
+from tests import backends
+from tests.faults.ground import on
+from tests.faults.report import SEED, rounds
 from tests.faults.world import SYNCS, World, as_uuid, call, running_world
 from tests.running_up import eventually
 
@@ -132,7 +133,7 @@ def is_answering(world: World) -> bool:
         return False
 
 
-@pytest.mark.parametrize("backend", BACKENDS if IS_LONG else ("postgres",))
+@on("postgres")
 def test_what_a_killed_post_made_is_whole_or_absent(tmp_path: Path, backend: str, record_fault: Record) -> None:
     chance, kills, in_flight = random.Random(SEED), 0, 0
     with answering(tmp_path, backend) as (world, api):
@@ -169,7 +170,7 @@ def test_what_a_killed_post_made_is_whole_or_absent(tmp_path: Path, backend: str
 
 def test_sync_whose_connection_came_along_can_be_posted_again(tmp_path: Path) -> None:
     """Killed between the two, the connection stays, unused; the same POST takes it and makes no second one."""
-    with answering(tmp_path, "sqlite") as (world, api):
+    with answering(tmp_path, backends.name()) as (world, api):
         key = world.sandbox.control("POST", "keys", {"mode": "test"})["secret"]
         credential = {"properties": {"kind": "stripe_key", "secret": key, "name": "Billing"}}
         body = {

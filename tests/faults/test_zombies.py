@@ -16,15 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.ground import BACKENDS
+from tests.faults.ground import on
 from tests.faults.processes import descendants
-from tests.faults.report import IS_LONG, rounds
+from tests.faults.report import rounds
 from tests.faults.settings import LEASE_S
 from tests.faults.stage import CAUGHT_S, CONSUMER_WORKER, REST_S, SPANS, SYNC_WORKER, Stage, staged
 from tests.faults.world import CLUSTERS, SECOND_NODE
 
 pytestmark = pytest.mark.timeout(600)
 ROUNDS = rounds(1, 6)
+SERVERS = ("postgres", "postgres-redis")
 LEASED = ("consumers_consumercursor", "syncs_feed")
 LONGER_THAN_A_LEASE_S = LEASE_S + 3.0
 NEVER = datetime.max.replace(tzinfo=UTC)  # a unit that nobody holds
@@ -84,7 +85,7 @@ def haunt(stage: Stage, kind: str, record_fault: Record, *, meanwhile: Callable[
     assert stage.killer.counted.total(), "nobody took over from a frozen worker"
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:] if IS_LONG else ("postgres-redis",))
+@on("postgres-redis", among=SERVERS)
 def test_worker_that_was_overtaken_in_mid_batch_does_no_harm(
     tmp_path: Path, backend: str, record_fault: Record
 ) -> None:
@@ -92,7 +93,7 @@ def test_worker_that_was_overtaken_in_mid_batch_does_no_harm(
         haunt(stage, CONSUMER_WORKER, record_fault, meanwhile=lambda: None)
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:] if IS_LONG else ("postgres",))
+@on("postgres", among=SERVERS)
 def test_worker_frozen_in_mid_transaction_does_no_harm_and_stops_nobody(
     tmp_path: Path, backend: str, record_fault: Record
 ) -> None:

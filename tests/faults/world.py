@@ -25,6 +25,7 @@ from sequin_console.up.arguments import LOOPBACK
 from sequin_console.up.crew import Crew
 from sequin_console.up.process import Child, Spec
 from sequin_console.up.watch import CLUSTERS, SCHEDULER, Watch
+from tests import backends
 from tests.children import free_port
 from tests.faults.ground import DATABASE_ERRORS, Ground, Row, ground
 from tests.faults.listener import REPUBLISH
@@ -171,7 +172,7 @@ class World:
 def running_world(
     folder: Path,
     *,
-    backend: str = "sqlite",
+    backend: str = "",
     records: int = 0,
     page_size: int = 0,
     streams: Mapping[str, dict[str, Any]] = STREAMS,
@@ -180,12 +181,13 @@ def running_world(
 ) -> Iterator[World]:
     """Sandbox, nats-server and a workspace of two syncs and a consumer for each of `streams`; nothing runs yet.
 
-    backend       one of ground.BACKENDS
+    backend       one of ground.BACKENDS; "" for the one this run is on
     records       believable ones in each of four collections
     page_size     rows a page of upstream's answers; 0 for its own
     stripe_mode   `test` or `live`: one more sync, of Stripe's customers, by a restricted key of that mode
     more_environ  for the console's processes, over what is set here
     """
+    backend = backend or backends.name()
     data_dir = folder / "data"
     environ = {
         **clean_environment(data_dir),
