@@ -1,23 +1,44 @@
 """Ways upstream lists go on. Each type shows a sample answer and has one pure method, `after`."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urljoin
 
 import msgspec
 
+from syncs.providers.kit import raw
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.client import Client
+from syncs.providers.kit.client import Client, with_params
 from syncs.providers.kit.errors import UnexpectedShape
 
 
 @dataclass(frozen=True)
 class Request:
-    """A GET to come. A URL that came from upstream and has its query already needs no `params`."""
+    """A GET to come, or with `body` a POST of that JSON.
+
+    A URL that came from upstream and has its query already needs no `params`.
+    """
 
     path: str
     params: Mapping[str, str | int] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+
+    def param(self, name: str) -> Any:
+        """What was asked for by this name: in the body of a POST, else in the query. None for nothing."""
+        return ((self.params if self.body is None else self.body) or {}).get(name)
+
+    def having(self, **asked: Any) -> "Request":
+        """The same request with these parameters: in the body of a POST, else in the query."""
+        if self.body is not None:
+            return replace(self, body={**self.body, **asked})
+        return replace(self, params={**(self.params or {}), **asked})
+
+    def at(self, url: str) -> "Request":
+        """The page at a URL that upstream has given, whole or relative to this request's. Its query is complete."""
+        return replace(self, path=urljoin(self.path, url), params=None)
 
 
 class Paging(Protocol):
@@ -93,13 +114,192 @@ class StartingAfter:
         return Request(request.path, {**(request.params or {}), self.param: last_id}, request.headers)
 
 
+_LINK = re.compile(r'<([^>]*)>((?:[^",]|"(?:\\.|[^"\\])*")*)')
+_LINK_PARAM = re.compile(r';\s*([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s;"]+))')
+
+
+@dataclass(frozen=True)
+class LinkHeader:
+    """The next page stands in the `Link` header (RFC 8288), beside others. It is asked for without parameters.
+
+    Link: <https://api.github.com/repositories/1/issues?page=2&per_page=100>; rel="next",
+          <https://api.github.com/repositories/1/issues?page=9&per_page=100>; rel="last"
+    """
+
+    rel: str = "next"
+
+    def after(self, page: Answer, request: Request) -> Request | None:
+        for url, params in _LINK.findall(page.headers.get("link", "")):
+            rels = [quoted or plain for name, quoted, plain in _LINK_PARAM.findall(params) if name.lower() == "rel"]
+            if rels and self.rel in rels[0].lower().split():
+                return _moved(request, request.at(url))
+        return None
+
+
+@dataclass(frozen=True)
+class NextUrl:
+    """The next page's whole URL stands in the body. It is asked for without parameters.
+
+    {"tickets":[…],"meta":{"has_more":true},"links":{"next":"https://acme.zendesk.com/api/v2/tickets.json?page[after]=e"}}
+        NextUrl("links.next", more="meta.has_more")
+    {"tickets":[…],"after_url":"https://…","end_of_stream":false}
+        NextUrl("after_url", end="end_of_stream"), for an upstream that names a next URL on the last page, too
+
+    more  path of a boolean that must be true; empty: none
+    end   path of a boolean that is true on the last page; empty: none
+    """
+
+    path: str
+    more: str = ""
+    end: str = ""
+
+    def after(self, page: Answer, request: Request) -> Request | None:
+        url = _text_at(page, self.path)
+        if not url or _is_last(page, self.more, self.end):
+            return None
+        return _moved(request, request.at(url))
+
+
+@dataclass(frozen=True)
+class PageToken:
+    """The body holds a token for the next page; it is sent as a parameter (in a POST: among the body's keys).
+
+    {"issues":[…],"nextPageToken":"CAEaAggB","isLast":false}
+        PageToken("nextPageToken", "nextPageToken", end="isLast")
+    {"results":[…],"paging":{"next":{"after":"NTI1Cg%3D%3D","link":"?after=NTI1Cg%3D%3D"}}}
+        PageToken("paging.next.after", "after")
+
+    A page may be empty and have a token; the same token twice raises UnexpectedShape, or the walk would never end.
+    """
+
+    path: str
+    param: str
+    more: str = ""
+    end: str = ""
+
+    def after(self, page: Answer, request: Request) -> Request | None:
+        token = _text_at(page, self.path)
+        if not token or _is_last(page, self.more, self.end):
+            return None
+        return _moved(request, request.having(**{self.param: token}))
+
+
+@dataclass(frozen=True)
+class Offset:
+    """The next page starts after as many records as there were so far, whatever size was asked for.
+
+    {"startAt":50,"maxResults":50,"total":117,"isLast":false,"values":[…]}
+        Offset("values", total="total", end="isLast")
+    [{…},{…}]  Offset("", param="startAt", size_param="maxResults"): a bare list ends with a page not full
+
+    items       path of the list
+    param       the parameter that says where the page starts
+    size_param  the parameter that says how large it may be
+    size        path of the size the server has cut that down to
+    total       path of the number of all records
+    end         path of a boolean that is true on the last page; where it stands, it alone decides
+    A page without records ends it in any case.
+    """
+
+    items: str
+    param: str = "startAt"
+    size_param: str = "maxResults"
+    size: str = ""
+    total: str = ""
+    end: str = ""
+
+    def after(self, page: Answer, request: Request) -> Request | None:
+        count = len(raw.records_at(page.body, self.items))
+        reached = int(request.param(self.param) or 0) + count
+        if not count or self._is_last(page, request, count, reached):
+            return None
+        return request.having(**{self.param: reached})
+
+    def _is_last(self, page: Answer, request: Request, count: int, reached: int) -> bool:
+        end, total = _value_at(page, self.end), _value_at(page, self.total)
+        if isinstance(end, bool):
+            return end
+        if isinstance(total, int):
+            return reached >= total
+        return count < _page_size(page, request, self.size, self.size_param)
+
+
+@dataclass(frozen=True)
+class PageNumber:
+    """Pages are counted. The last one is not full, or its number is that of all pages.
+
+    {"data":[…],"page":1,"total_pages":3}  PageNumber("data", pages="total_pages")
+
+    items       path of the list
+    pages       path of the number of pages; where it stands, it alone decides
+    size        path of the size the server has cut the wanted one down to
+    first       the number of the first page
+    A page without records ends it in any case.
+    """
+
+    items: str
+    param: str = "page"
+    size_param: str = "per_page"
+    size: str = ""
+    pages: str = ""
+    first: int = 1
+
+    def after(self, page: Answer, request: Request) -> Request | None:
+        count = len(raw.records_at(page.body, self.items))
+        asked = request.param(self.param)
+        number = self.first if asked is None else int(asked)
+        pages = _value_at(page, self.pages)
+        if isinstance(pages, int):
+            is_last = number - self.first + 1 >= pages
+        else:
+            is_last = count < _page_size(page, request, self.size, self.size_param)
+        return None if is_last or not count else request.having(**{self.param: number + 1})
+
+
 async def walk(client: Client, request: Request, paging: Paging) -> AsyncIterator[Answer]:
     """All pages from this request on, one by one."""
     current: Request | None = request
     while current is not None:
-        page = await client.get(current.path, current.params, current.headers)
+        page = await fetch(client, current)
         yield page
         current = paging.after(page, current)
+
+
+async def fetch(client: Client, request: Request) -> Answer:
+    """The answer to one request."""
+    if request.body is None:
+        return await client.get(request.path, request.params, request.headers)
+    return await client.post(with_params(request.path, request.params), request.body, request.headers)
+
+
+def _moved(request: Request, following: Request) -> Request:
+    """The following request. Raises UnexpectedShape where it is the same again: that walk would never end."""
+    if following == request:
+        raise UnexpectedShape("The provider named the same page as the next one.")
+    return following
+
+
+def _value_at(page: Answer, path: str) -> str | int | bool | None:
+    return raw.scalar(raw.find(page.body, path)) if path else None
+
+
+def _text_at(page: Answer, path: str) -> str:
+    """The text at a path, or the number as text; empty for none."""
+    value = _value_at(page, path)
+    return "" if value is None or isinstance(value, bool) else str(value)
+
+
+def _is_last(page: Answer, more: str, end: str) -> bool:
+    return (more != "" and _value_at(page, more) is not True) or (end != "" and _value_at(page, end) is True)
+
+
+def _page_size(page: Answer, request: Request, size: str, size_param: str) -> int:
+    """How many records a full page has, by the server or else by the request; 1 if nobody says: ends when empty."""
+    told = _value_at(page, size)
+    if isinstance(told, int) and not isinstance(told, bool):
+        return told
+    asked = request.param(size_param)
+    return int(asked) if asked is not None else 1
 
 
 _Kind = TypeVar("_Kind")

@@ -16,6 +16,7 @@ Split = dict[str, msgspec.Raw]
 _split = msgspec.json.Decoder(Split)
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
+_scalar = msgspec.json.Decoder(str | int | bool | None)
 _encode = msgspec.json.Encoder().encode
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -69,6 +70,34 @@ def split_list(raw: msgspec.Raw | bytes) -> list[msgspec.Raw]:
         raise UnexpectedShape("An answer is not the JSON list we expected.", detail=str(error)[:200]) from None
 
 
+def find(body: msgspec.Raw | bytes, path: str) -> msgspec.Raw | None:
+    """The uncut value at a dotted path: `paging.next.after`; the whole body for an empty path.
+
+    None where a key is missing, or a level is no object. Only what stands on the path is opened.
+    """
+    found = body if isinstance(body, msgspec.Raw) else msgspec.Raw(body)
+    for key in path.split(".") if path else ():
+        try:
+            inner = _split.decode(found).get(key)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        if inner is None:
+            return None
+        found = inner
+    return found
+
+
+def records_at(body: msgspec.Raw | bytes, path: str) -> list[msgspec.Raw]:
+    """The list at a dotted path, its records uncut: `records_at(answer.body, "data.tickets")`; empty path: the body.
+
+    Raises UnexpectedShape when there is none. A page without records says so by an empty list.
+    """
+    found = find(body, path)
+    if found is None:
+        raise UnexpectedShape(f"An answer has no list at “{path}”.")
+    return split_list(found)
+
+
 def join(parts: Iterable[tuple[str, msgspec.Raw | bytes]]) -> bytes:
     """`("a", b"1.10")` as `{"a":1.10}`."""
     return b"{" + b",".join(_encode(key) + b":" + bytes(value) for key, value in parts) + b"}"
@@ -98,6 +127,16 @@ def text_of(raw: msgspec.Raw | bytes | None) -> str | None:
         return None
     try:
         return _text.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def scalar(raw: msgspec.Raw | None) -> str | int | bool | None:
+    """The text, whole number or boolean a raw value holds; None for null, a missing value and everything else."""
+    if raw is None:
+        return None
+    try:
+        return _scalar.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

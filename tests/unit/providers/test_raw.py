@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -86,3 +87,25 @@ def test_what_is_no_object_is_told(body):
 @pytest.mark.parametrize(("body", "good"), [(b"{}", True), (b"[1,2", False), (b"", False), (b"<html>", False)])
 def test_is_json_sees_a_cut_body(body, good):
     assert raw.is_json(body) is good
+
+
+def test_a_value_is_found_by_its_path_and_stays_uncut():
+    body = b'{"a": {"b": {"n": 1.10}}, "list": [{"id":1},{"id":2.50}]}'
+    assert bytes(raw.find(body, "a.b.n")) == b"1.10"
+    assert bytes(raw.find(body, "")) == body
+    assert [bytes(each) for each in raw.records_at(body, "list")] == [b'{"id":1}', b'{"id":2.50}']
+    assert [bytes(each) for each in raw.records_at(b"[1.0, 2]", "")] == [b"1.0", b"2"]
+    assert [raw.find(body, path) for path in ("x", "a.x", "a.b.n.x", "list.x")] == [None] * 4
+
+
+@pytest.mark.parametrize(("body", "path"), [(b"{}", "data"), (b'{"data":{}}', "data"), (b"[]", "data"), (b"{}", "")])
+def test_a_list_that_is_not_there_is_told(body, path):
+    with pytest.raises(UnexpectedShape):
+        raw.records_at(body, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [(b'"t"', "t"), (b"12", 12), (b"true", True), (b"null", None), (b"{}", None), (b"1.5", None)]
+)
+def test_a_small_value_is_read(text, value):
+    assert raw.scalar(msgspec.Raw(text)) == value
