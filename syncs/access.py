@@ -69,15 +69,20 @@ def granted_columns(credential: Credential, oauth: OAuth2, grant: TokenGrant, no
     secrets["access_token"] = grant.access_token
     if grant.refresh_token:
         secrets["refresh_token"] = grant.refresh_token
-    lifetime_s = grant.lifetime_s or oauth.lifetime_s
     columns = {
         "secrets": secrets,
         "settings": {**credential.settings, **({"instance_url": grant.api_url} if grant.api_url else {})},
         "state": CredentialState.OK,
-        "access_expires_at": now + timedelta(seconds=lifetime_s * RENEW_AT),
+        "access_expires_at": renewal_time(grant, oauth.lifetime_s, now),
         **NO_TROUBLE,
     }
     return columns | ({"account_id": grant.account_id} if grant.account_id else {})
+
+
+def renewal_time(grant: TokenGrant, usual_s: int | None, now: datetime) -> datetime | None:
+    """When to renew what was granted: a good while before its end. None for a token that has no known end."""
+    lifetime_s = (grant.expires_at - now).total_seconds() if grant.expires_at else grant.lifetime_s or usual_s
+    return None if lifetime_s is None else now + timedelta(seconds=max(0.0, lifetime_s) * RENEW_AT)
 
 
 class StoredAccess:

@@ -1,13 +1,17 @@
-"""What comes back from an OAuth token endpoint. Pure: the redirects and requests are made elsewhere."""
+"""What goes to a token endpoint and what comes back, and headers made of secrets. Pure: nothing is sent here."""
 
+import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.mask import excerpt
+
+Headers = Callable[[Mapping[str, str], Mapping[str, str]], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class TokenGrant:
     account_id     the account or organisation the grant belongs to, if the answer says so
     issued_at      by the provider's clock
     lifetime_s     None when the provider announces none
+    expires_at     by the provider's clock, where the answer names a moment and not a lifetime
     """
 
     access_token: str = field(repr=False)
@@ -28,6 +33,22 @@ class TokenGrant:
     issued_at: datetime | None = None
     lifetime_s: int | None = None
     scopes: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """A POST to a token endpoint: `form` or `json`, one of them. All of it may hold secrets.
+
+    path    below the token host
+    on_api  below the API's host instead (GitHub mints its installation tokens there)
+    """
+
+    path: str
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    json: Mapping[str, Any] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    on_api: bool = False
 
 
 def parse_grant(answer: Mapping[str, Any]) -> TokenGrant:
@@ -40,8 +61,16 @@ def parse_grant(answer: Mapping[str, Any]) -> TokenGrant:
         access_token=token,
         refresh_token=answer.get("refresh_token") or None,
         lifetime_s=int(lifetime) if isinstance(lifetime, int | str) and str(lifetime).isdigit() else None,
-        scopes=tuple(str(answer.get("scope") or "").split()),
+        scopes=_scopes(answer),
     )
+
+
+def _scopes(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """`scope` by spaces (RFC 6749) or commas (GitHub), or `scopes` as a list (HubSpot)."""
+    listed = answer.get("scopes")
+    if isinstance(listed, list):
+        return tuple(str(scope) for scope in listed)
+    return tuple(scope for scope in re.split(r"[\s,]+", str(answer.get("scope") or "")) if scope)
 
 
 def oauth_error(body: bytes) -> tuple[str, str]:
@@ -72,3 +101,34 @@ def token_error(status: int, body: bytes) -> ProviderError:
             detail=detail,
         )
     return CredentialsRefused("The provider refused the sign-in.", detail=detail)
+
+
+# --- Headers made of secrets -----------------------------------------------------------------------------------------
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP Basic (RFC 7617), in UTF-8."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def bearer(secrets: Mapping[str, str], _settings: Mapping[str, str]) -> dict[str, str]:
+    """The headers most APIs want: the access token, or the pasted key, as a bearer token."""
+    return {"Authorization": f"Bearer {secrets.get('access_token') or secrets['secret']}"}
+
+
+def basic_by(user: str, password: str) -> Headers:
+    """A kind's `request_headers`: HTTP Basic of its fields, `basic_by("{email}/token", "{api_token}")`.
+
+    A field's value stands in for its name in braces, whatever the value holds.
+    """
+    return lambda secrets, settings: basic(_of(user, secrets, settings), _of(password, secrets, settings))
+
+
+def header_by(name: str, value: str) -> Headers:
+    """A kind's `request_headers`: one header of its fields, `header_by("X-Api-Key", "{secret}")`."""
+    return lambda secrets, settings: {name: _of(value, secrets, settings)}
+
+
+def _of(template: str, secrets: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    values = {**settings, **secrets}
+    return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], template)

@@ -1,12 +1,13 @@
 """What a provider says of itself. The connect form, masking, collection list, API schema and docs derive from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop
-from syncs.providers.kit.auth import TokenGrant, parse_grant, token_error
+from syncs.providers.kit.auth import Headers, TokenGrant, TokenRequest, bearer, parse_grant, token_error
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.hosts import clean_url
 
@@ -37,6 +38,8 @@ class SetupField:
     """One thing a person types or pastes to connect. `secret` ones are encrypted and never shown again.
 
     aliases  other names the API takes it by
+    lines    several lines are pasted (a PEM key)
+    clean    what was typed -> the same in its one spelling; raises BadValue, whose text stands at the field
     """
 
     key: str
@@ -47,35 +50,105 @@ class SetupField:
     example: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
+    lines: bool = False
+    clean: Callable[[str], str] = str.strip
 
 
 @dataclass(frozen=True)
 class Host:
-    """A place the provider's logins live, offered to choose from. `url` empty: the person types it."""
+    """A place the provider's logins live, offered to choose from. `url` empty: the person types it.
+
+    Addresses may have places to fill (`kit.values.fill`): `https://{subdomain}.zendesk.com`, from the fields of the
+    OAuth app or of the pasted kind; `{login_url}` is the address the person typed.
+
+    token_url  where the token endpoint lives, if not at `url` (Stripe, HubSpot)
+    api_url    where the API lives for accounts of this host, if not at the provider's `api_url` (GitHub Enterprise)
+    """
 
     key: str
     label: str
     url: str = ""
     help: str = ""
+    token_url: str = ""
+    api_url: str = ""
+
+
+class ClientAuth(StrEnum):
+    """How an OAuth app proves itself to the token endpoint (RFC 6749 2.3.1)."""
+
+    BODY = "body"  # client_id and client_secret among the parameters
+    BASIC = "basic"  # both, as HTTP Basic
+    KEY = "key"  # the secret alone, as bearer token (Stripe: the app developer's key)
 
 
 @dataclass(frozen=True)
 class OAuth2:
     """The provider's OAuth 2 endpoints, relative to the login host, and what to ask for.
 
-    parse  a good token answer -> the grant in it
-    error  (status, body) of a refusal -> what it means
+    authorize_path     may have places (`/oauth/v2/{link}/authorize`) for the app's `fields`
+    scopes             always asked for; what collections need (`Collection.scopes`) is asked for beside them
+    optional_param     collections' scopes go into this parameter instead (HubSpot's `optional_scope`): left out by the
+                       provider where the app or account lacks them
+    scope_separator    between scopes
+    authorize_params   further parameters of the redirect (`audience`, `prompt`)
+    token_params       further parameters of every token request (`expires_in`)
+    token_json         the token endpoint takes JSON, not a form
+    lifetime_s         taken when the token response names none; None: such a token is good until it is refused.
+                       A grant without a refresh token is used until then, and the person is asked to reconnect
+    fields             what an OAuth app has beside id and secret (a subdomain, a private key); secrets stay encrypted
+    parse              a good token answer -> the grant in it
+    error              (status, body) of a refusal -> what it means; an answer of 200 with an `error` is one, too
     """
 
     authorize_path: str
     token_path: str
     revoke_path: str = ""
     scopes: tuple[str, ...] = ()
+    optional_param: str = ""
+    scope_separator: str = " "
     pkce: bool = True
     authorize_params: tuple[tuple[str, str], ...] = ()
-    lifetime_s: int = 3600  # taken when the token response names none
+    token_params: tuple[tuple[str, str], ...] = ()
+    token_json: bool = False
+    client_auth: ClientAuth = ClientAuth.BODY
+    lifetime_s: int | None = 3600
+    fields: tuple[SetupField, ...] = ()
     parse: Callable[[Mapping[str, Any]], TokenGrant] = parse_grant
     error: Callable[[int, bytes], ProviderError] = token_error
+
+
+@dataclass(frozen=True)
+class Mint:
+    """Access made from secrets, without a redirect and without a person: client credentials, JWT bearer, GitHub App.
+
+    request     (values, login host's address, now) -> the request for a token. Pure. `values` are the credential's
+                settings and secrets and, where it has an OAuth app, that app's fields, `client_id` and `client_secret`.
+                Raises BadValue for what cannot be signed
+    parse       a good answer -> the grant in it. No refresh token is wanted: access is minted again
+    error       (status, body) of a refusal -> what it means
+    lifetime_s  taken when the answer names none; None: good until it is refused
+    """
+
+    request: Callable[[Mapping[str, str], str, datetime], TokenRequest]
+    parse: Callable[[Mapping[str, Any]], TokenGrant] = parse_grant
+    error: Callable[[int, bytes], ProviderError] = token_error
+    lifetime_s: int | None = 3600
+
+
+@dataclass(frozen=True)
+class Site:
+    """One of the accounts a grant opens: an Atlassian site, a GitHub App's installation.
+
+    id        unique at the provider; it becomes the credential's account id, unless the reader's `check` tells one
+    label     for the person who chooses
+    api_url   where its API lives, if that is told and not made of the kind's `api_path`
+    settings  stored on the credential, for `api_path` and the reader: `{"cloud_id": "8d2f…"}`
+    """
+
+    id: str
+    label: str
+    api_url: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def no_problems(_values: Mapping[str, str]) -> dict[str, str]:
@@ -86,8 +159,17 @@ def no_problems(_values: Mapping[str, str]) -> dict[str, str]:
 class CredentialKind:
     """One way to be let in. With `oauth` set, the person is redirected (or a refresh token is imported).
 
-    imports   the field that holds a refresh token brought along instead of a redirect
-    problems  field values -> what is wrong with them, by field, before anything is asked upstream
+    imports          the field that holds a refresh token brought along instead of a redirect
+    problems         field values -> what is wrong with them, by field, before anything is asked upstream
+    mint             access is made from secrets, again and again. With `oauth` beside it, the redirect only finds out
+                     whose account it is (GitHub App), and access is minted from the app's fields
+    sites            the accounts this access opens, asked once when connecting (below the API's host, `api_path` left
+                     out). None at all is an error, a single one is taken, of several a person chooses one. A pasted
+                     kind that may meet several has a field `site`, for an id or label
+    api_url          where the API lives for this kind (`https://{site}.atlassian.net`), if not at the provider's
+    api_path         added to the API's host, whatever that is (`/ex/jira/{cloud_id}`); left out until a site is chosen
+    hosts            keys of the hosts this kind works at; empty: all
+    request_headers  (secrets, settings) -> the headers every request carries, if not the provider's: `auth.basic_by`
     """
 
     key: str
@@ -97,6 +179,12 @@ class CredentialKind:
     help: str = ""
     imports: str = ""
     problems: Callable[[Mapping[str, str]], dict[str, str]] = no_problems
+    mint: Mint | None = None
+    sites: "Callable[[Client], Awaitable[tuple[Site, ...]]] | None" = None
+    api_url: str = ""
+    api_path: str = ""
+    hosts: tuple[str, ...] = ()
+    request_headers: Headers | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +201,7 @@ class Collection:
     volatile           paths (`a.b`) left out of the digest: changes there alone are not changes
     upstream           the provider's own name for it (`Contact`, `/v1/customers`)
     cost               what reading it costs, in words for the picker
+    scopes             OAuth scopes that reading it needs
     """
 
     id: str
@@ -131,6 +220,7 @@ class Collection:
     cost: str = ""
     params: tuple[tuple[str, str], ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,11 +251,6 @@ class Quota:
     allowed: int
 
 
-def bearer(secrets: Mapping[str, str], _settings: Mapping[str, str]) -> dict[str, str]:
-    """The headers most APIs want: the access token, or the pasted key, as a bearer token."""
-    return {"Authorization": f"Bearer {secrets.get('access_token') or secrets['secret']}"}
-
-
 @dataclass(frozen=True)
 class Provider:
     """An upstream API: what it is called, how one is let in, and the reader that knows its ways.
@@ -191,7 +276,7 @@ class Provider:
     concurrency: int = 4
     collections: tuple[Collection, ...] = ()
 
-    request_headers: "Callable[[Mapping[str, str], Mapping[str, str]], dict[str, str]]" = bearer
+    request_headers: Headers = bearer
     classify: Callable[[Answer], ProviderError | None] = no_error
     read_quota: "Callable[[Mapping[str, str]], Quota | None]" = no_quota
     spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop

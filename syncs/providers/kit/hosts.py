@@ -3,8 +3,10 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from syncs.providers.kit.values import BadValue
 
-class BadHost(ValueError):
+
+class BadHost(BadValue):
     """An address we do not send secrets to. Its text is a sentence for the person who typed it."""
 
 

@@ -10,9 +10,12 @@ _SECRETS = re.compile(
     r"\b(?:sk|rk|pk|rkcs|whsec|rt|ac)_(?:live_|test_)?[A-Za-z0-9_*]{6,}"  # Stripe, also as it masks them itself
     r"|\b00D[A-Za-z0-9]{9,15}(?:!|%21)[A-Za-z0-9._%]+"  # Salesforce session
     r"|\b5Aep[A-Za-z0-9._]{8,}"  # Salesforce refresh token
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"  # JWT: assertions, Atlassian's and GitHub's tokens
+    r"|\b(?:gh[opusr]_|github_pat_|ATATT|ATSTT|pat-[a-z]{2}\d-)[A-Za-z0-9_.=-]{8,}"  # GitHub, Atlassian, HubSpot
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*"
     r"|(?<=bearer )[^\s\"',]+|(?<=basic )[A-Za-z0-9+/=]{8,}"
     r"|(?<=token\":\")[^\"]+|(?<=token\": \")[^\"]+|(?<=secret\":\")[^\"]+|(?<=assertion\":\")[^\"]+"
-    r"|(?<=token=)[^&\s\"]+|(?<=secret=)[^&\s\"]+|(?<=code=)[^&\s\"]+|(?<=verifier=)[^&\s\"]+"
+    r"|(?<=assertion=)[^&\s\"]+|(?<=token=)[^&\s\"]+|(?<=secret=)[^&\s\"]+|(?<=code=)[^&\s\"]+|(?<=verifier=)[^&\s\"]+"
     r")"
 )
 

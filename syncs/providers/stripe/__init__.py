@@ -7,7 +7,8 @@ Parts   catalogue (lists), lists (pages, nested lists), events (changes), reader
 
 from collections.abc import Mapping
 
-from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, bearer
+from syncs.providers.kit.auth import bearer
+from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField
 from syncs.providers.stripe.catalogue import COLLECTIONS
 from syncs.providers.stripe.errors import classify
 from syncs.providers.stripe.reader import StripeReader
