@@ -3,7 +3,7 @@
     with stage("fenced") as on:                 # or "basic"; an editor keeps changing records, a worker keeps draining
         on.server.kill(); on.server.start()
         on.wait_for_trouble("lost")             # what the consumer's page says by now
-        on.judge()                              # all quiet: rules (a) to (g)
+        on.end(record_fault, "server killed")   # noted; then all quiet: rules (a) to (g)
 
 Versions are the editor's own, inside `data`, so that the judge does not lean on our sequence. What was ever stored is
 read from the stream, which keeps all of it; or where that is purged or made again, from what a watcher was told of
@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Any
 from unittest import mock
 
+import pytest
 from django.utils import timezone
 
 from consumers import courier, jetstream, publishing, scheduling, working
@@ -29,10 +30,13 @@ from tests.consumer_factories import Log, cursor_of, make_consumer
 from tests.faults.nats_actors import Editor, Watcher, Worker
 from tests.faults.oracle import Subject, Upstream, problems
 from tests.faults.report import rounds
+from tests.nats_proxy import nats_proxy
 from tests.nats_server import NatsServer, nats_server, run
 
 LANES: dict[str, dict[str, Any]] = {"fenced": {}, "basic": {"allow_atomic": False}}
 COLLECTION, STREAM = "fake:thing", "SEQUIN-RECORDS"
+lanes = pytest.mark.parametrize("lane", LANES)
+Record = Callable[..., None]
 HOLD = {"fenced": "(a)-(g) hold", "basic": "(a)-(f) hold"}
 WATCHED = {"max_msgs_per_subject": 1, "republish": {"src": ">", "dest": "seen.>"}}
 WRITE, REQUEST = jetstream.Link.write, jetstream.Link.request
@@ -50,6 +54,7 @@ class Stage:
         self.secrets = [value for value in consumer.secrets.values() if value]
         self.told: list[tuple[str, str, str]] = []
         self.watcher: Watcher | None = None
+        self.proxy: Any = None
         self.struck = 0
         self._act: Callable[[], object] | None = None
 
@@ -58,6 +63,15 @@ class Stage:
         config = run(self.server.ask(f"STREAM.INFO.{STREAM}"))["config"]
         answer = run(self.server.ask(f"STREAM.UPDATE.{STREAM}", config | changed))
         assert "error" not in answer, answer
+
+    def remake_stream(self) -> None:
+        """Delete the stream and make it again at once, as a watched one."""
+
+        async def remake() -> None:
+            await self.server.ask(f"STREAM.DELETE.{STREAM}")
+            await self.server.make_stream(**{**LANES[self.lane], **WATCHED})
+
+        run(remake())
 
     def check(self) -> None:
         """The repeated checks, as the scheduler has them run every few minutes."""
@@ -231,6 +245,31 @@ class Stage:
             assert grown == count + foreign, "the stream grew by more than was sent"
         return count
 
+    def end(
+        self,
+        record: Record,
+        what: str,
+        times: int = 1,
+        *,
+        outcome: str = "",
+        counted: int | None = None,
+        promise: str = "",
+        judge: Callable[..., object] | None = None,
+        **how: Any,
+    ) -> None:
+        """Note what was done, as `record_fault` wants it, then judge; what was struck in mid-work is counted.
+
+        judge  another judgement than `judge`; how: its arguments
+        """
+        record(
+            what=what,
+            times=times,
+            counted=counted or self.struck or None,
+            outcome=outcome or HOLD[self.lane],
+            promise=promise or self.lane,
+        )
+        (judge or self.judge)(**how)
+
     def judge_last_life(self) -> None:
         """As `judge`, where the stream was made again: only what was stored since is held against the order.
 
@@ -238,8 +277,9 @@ class Stage:
         """
         assert self.watcher is not None
         self.editor.stop()
-        self.wait_until_well()
         since = run(self.server.ask(f"STREAM.INFO.{STREAM}"))["created"]
+        self.wait_until(lambda: self.cursor.stream_created == since, what="the new stream noticed")
+        self.wait_until_well()
         self.watcher.messages = [m for m in self.watcher.messages if m.headers["Nats-Time-Stamp"] >= since]
         self.judge()
 
@@ -256,7 +296,7 @@ def stage(
     lane: str,
     *,
     server: NatsServer | None = None,
-    through: Any = None,
+    proxied: bool = False,
     records: int = 150,
     busy: bool = True,
     watched: bool = False,
@@ -269,7 +309,7 @@ def stage(
     """A server, its stream, a log with `records` and a consumer.
 
     server   its own, when None
-    through  a proxy to connect by
+    proxied  the consumer connects by a proxy, `on.proxy`
     busy     editor and worker are at work already
     by_courier  small changes are delivered by this process's courier, too, as in a worker that reads
     watched  the stream keeps one message a subject, as recommended, and a watcher hears all of them
@@ -285,9 +325,11 @@ def stage(
         make_stream(server, lane, **(WATCHED if watched else {}) | (config or {}))
         editor = Editor(Log(), records)
         editor.edit_some(records)
-        place = {"host": through.host, "port": through.port} if through else {}
+        proxy = stack.enter_context(nats_proxy(server)) if proxied else None
+        place = {"host": proxy.host, "port": proxy.port} if proxy else {}
         consumer = make_consumer(server, editor.log.sync, nats=place | (nats or {}))
         on = Stage(server, lane, consumer, editor, budget_s)
+        on.proxy = proxy
         stack.enter_context(mock.patch.object(jetstream.Link, "write", lambda *args: on.write(*args)))
         stack.enter_context(
             mock.patch.object(jetstream.Link, "request", lambda *args, **more: on.request(*args, **more))

@@ -1,19 +1,17 @@
 """A stream of three replicas whose leader is killed, or steps down, in mid-batch, again and again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from consumers.models import NatsConsumer
-from tests.faults.nats_stage import HOLD, LANES, STREAM, Stage, stage
+from tests.faults.nats_stage import HOLD, LANES, STREAM, Record, Stage, lanes, stage
 from tests.faults.report import rounds
 from tests.nats_cluster import NatsCluster, nats_cluster
 from tests.nats_server import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
-lanes = pytest.mark.parametrize("lane", LANES)
-Record = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +71,6 @@ def test_majority_lost_and_back(lane: str, cluster: NatsCluster, on: Stage, reco
 
 def judge(on: Stage, what: str, times: int, record_fault: Record) -> None:
     created: Any = on.cursor.stream_created
-    record_fault(
-        what=what,
-        times=times,
-        counted=on.struck or None,
-        outcome=f"{HOLD[on.lane]}, nothing sent anew",
-        promise=on.lane,
-    )
-    on.judge()
+    on.end(record_fault, what, times, outcome=f"{HOLD[on.lane]}, nothing sent anew")
     assert on.cursor.run == 1, f"taken for another stream: {NatsConsumer.objects.get().warning}"
     assert run(on.server.ask(f"STREAM.INFO.{STREAM}"))["created"] == created

@@ -1,18 +1,17 @@
 """Debian's older nats-server (2.9): what it lacks, and that basic delivery keeps its promise there all the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from consumers import services, tryout, working
 from consumers.models import NatsConsumer
 from tests.consumer_factories import Log, drain_until_quiet, make_consumer
-from tests.faults.nats_stage import STREAM, Stage, stage
+from tests.faults.nats_stage import STREAM, Record, Stage, stage
 from tests.faults.report import rounds
 from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
-Record = Callable[..., None]
 
 
 @pytest.fixture
@@ -73,13 +72,7 @@ def test_faults_of_an_older_server(how: str, server: NatsServer, record_fault: R
         if how == "purged":
             services.replay(NatsConsumer.objects.get(), by=None)
             on.wait_until_well()
-        record_fault(
-            what=f"nats-server 2.9: server or stream {how}",
-            times=times,
-            outcome="(a)-(f) hold",
-            promise="basic",
-        )
-        on.judge()
+        on.end(record_fault, f"nats-server 2.9: server or stream {how}", times)
 
 
 def suffer(on: Stage, how: str) -> None:

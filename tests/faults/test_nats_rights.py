@@ -1,18 +1,15 @@
 """Rights and credentials that change under way."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from consumers import permissions, services
-from tests.faults.nats_stage import HOLD, LANES, STREAM, stage
+from tests.faults.nats_stage import HOLD, STREAM, Record, lanes, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsUser, jwt_server, nats_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-lanes = pytest.mark.parametrize("lane", LANES)
-Record = Callable[..., None]
 RIGHTS = permissions.publisher("sequin-records", STREAM)
 TAKEN = {
     "publish": (["$JS.API.>"], RIGHTS.subscribe, ("may not publish",)),
@@ -46,13 +43,12 @@ def test_right_taken_away_and_given_back(lane: str, what: str, record_fault: Rec
             users[1] = full.as_config()
             server.reload()
             on.wait_until_well()
-        record_fault(
-            what=f"right taken away by reload, and given back ({what})",
-            times=times,
+        on.end(
+            record_fault,
+            f"right taken away by reload, and given back ({what})",
+            times,
             outcome=f"the missing right is named; {HOLD[lane]} once given back",
-            promise=lane,
         )
-        on.judge()
 
 
 @lanes
@@ -66,13 +62,11 @@ def test_password_changed_and_told_to_the_console(lane: str, record_fault: Recor
         on.wait_for_trouble("refused these credentials", kind="credentials")
         services.update_consumer(on.consumer, {"nats": {"user": "ada", "password": "n3w-pw"}}, by=None)
         on.wait_until_well()
-        record_fault(
-            what="password changed on the server, then in the console",
-            times=1,
+        on.end(
+            record_fault,
+            "password changed on the server, then in the console",
             outcome=f"named; {HOLD[lane]} once told",
-            promise=lane,
         )
-        on.judge()
 
 
 @lanes
@@ -90,10 +84,9 @@ def test_user_jwt_expires_under_way_and_is_renewed(lane: str, record_fault: Reco
                 renewed = server.make_user(expires_at=soon() if no + 1 < times else None, **rights)
                 services.update_consumer(on.consumer, {"nats": {"creds": renewed.text}}, by=None)
                 on.wait_until_well()
-            record_fault(
-                what="user JWT expires under way, renewed in the console",
-                times=times,
+            on.end(
+                record_fault,
+                "user JWT expires under way, renewed in the console",
+                times,
                 outcome=f"named as expired; {HOLD[lane]} once renewed",
-                promise=lane,
             )
-            on.judge()

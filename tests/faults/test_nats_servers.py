@@ -1,17 +1,13 @@
 """A nats-server that is restarted, killed, stands still, or has no room left."""
 
-from collections.abc import Callable
-
 import pytest
 
 from consumers.models import HeldMessage
-from tests.faults.nats_stage import HOLD, LANES, stage
+from tests.faults.nats_stage import HOLD, Record, lanes, stage
 from tests.faults.report import rounds
 from tests.nats_server import NatsServer, nats_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-lanes = pytest.mark.parametrize("lane", LANES)
-Record = Callable[..., None]
 
 
 @lanes
@@ -26,14 +22,7 @@ def test_server_restarted_in_mid_batch(lane: str, how: str, record_fault: Record
             on.server.start()
             on.wait_until_well()
             on.assert_acknowledged_is_stored()
-        record_fault(
-            what=f"nats-server {how} in mid-batch",
-            times=times,
-            counted=on.struck,
-            outcome=f"{HOLD[lane]}",
-            promise=lane,
-        )
-        on.judge()
+        on.end(record_fault, f"nats-server {how} in mid-batch", times)
 
 
 @lanes
@@ -47,14 +36,12 @@ def test_server_stands_still_for_longer_than_it_is_waited_for(lane: str, record_
             on.wait(still_s)
             on.server.resume()
             on.wait_until_well()
-        record_fault(
-            what=f"nats-server stands still for {still_s} s (SIGSTOP)",
-            times=times,
-            counted=on.struck,
+        on.end(
+            record_fault,
+            f"nats-server stands still for {still_s} s (SIGSTOP)",
+            times,
             outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
-            promise=lane,
         )
-        on.judge()
 
 
 @lanes
@@ -69,13 +56,11 @@ def test_max_payload_lowered_by_restart(lane: str, record_fault: Record) -> None
         assert "max_payload" in held.next_step
         restart(on.server, max_payload=1_000_000)
         on.wait_until(lambda: not HeldMessage.objects.exists(), what="sent by itself")
-        record_fault(
-            what="max_payload lowered by a restart, and raised again",
-            times=1,
+        on.end(
+            record_fault,
+            "max_payload lowered by a restart, and raised again",
             outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
-            promise=lane,
         )
-        on.judge()
 
 
 def restart(server: NatsServer, **config: object) -> None:
@@ -103,13 +88,11 @@ def test_server_has_no_room_left(lane: str, record_fault: Record) -> None:
             on.server.config["jetstream"]["max_file_store"] = 100_000_000
             on.server.start()
             on.wait_until_well()
-            record_fault(
-                what="no storage left for JetStream (max_file_store)",
-                times=1,
+            on.end(
+                record_fault,
+                "no storage left for JetStream (max_file_store)",
                 outcome=f"named on the page, nothing called delivered; {HOLD[lane]} when there is room",
-                promise=lane,
             )
-            on.judge()
 
 
 def test_duplicate_window_shorter_than_the_outage(record_fault: Record) -> None:
@@ -121,11 +104,9 @@ def test_duplicate_window_shorter_than_the_outage(record_fault: Record) -> None:
             on.wait_for_trouble("refused a connection", "connection to NATS was lost")
             on.server.start()
             on.wait_until_well()
-        record_fault(
-            what="outage longer than the duplicate window (0.1 s)",
-            times=times,
-            counted=on.struck,
+        on.end(
+            record_fault,
+            "outage longer than the duplicate window (0.1 s)",
+            times,
             outcome="stream grew by exactly what was sent",
-            promise="fenced",
         )
-        on.judge()

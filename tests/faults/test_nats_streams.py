@@ -1,18 +1,14 @@
 """A stream that is purged, made again, full, edited under way, or written to by somebody else."""
 
-from collections.abc import Callable
-
 import pytest
 
 from consumers import services
 from consumers.models import HeldMessage, NatsConsumer
-from tests.faults.nats_stage import HOLD, LANES, STREAM, WATCHED, Stage, make_stream, stage
+from tests.faults.nats_stage import HOLD, STREAM, WATCHED, Record, lanes, make_stream, stage
 from tests.faults.report import rounds
 from tests.nats_server import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
-lanes = pytest.mark.parametrize("lane", LANES)
-Record = Callable[..., None]
 
 
 @lanes
@@ -30,14 +26,13 @@ def test_stream_purged_in_mid_batch(lane: str, record_fault: Record) -> None:
         assert "Press Replay" in row.warning
         services.replay(row, by=None)
         on.wait_until_well()
-        record_fault(
-            what="stream purged in mid-batch",
-            times=times,
-            counted=on.struck,
+        on.end(
+            record_fault,
+            "stream purged in mid-batch",
+            times,
             outcome="missing records are told with the remedy; after Replay (a)-(f) hold",
-            promise=lane,
+            purged=True,
         )
-        on.judge(purged=True)
 
 
 @lanes
@@ -54,14 +49,13 @@ def test_stream_deleted_and_made_again_in_mid_batch(lane: str, record_fault: Rec
             on.wait_until(lambda before=before: on.cursor.run > before, what="a new run")
             on.wait_until_well()
             assert "sent again" in NatsConsumer.objects.get().warning
-        record_fault(
-            what="stream deleted and made again in mid-batch",
-            times=times,
-            counted=on.struck,
+        on.end(
+            record_fault,
+            "stream deleted and made again in mid-batch",
+            times,
             outcome="everything sent again by itself; (a)-(f) hold",
-            promise=lane,
+            judge=on.judge_last_life,
         )
-        on.judge_last_life()
 
 
 @lanes
@@ -70,23 +64,14 @@ def test_stream_made_again_within_one_batch(lane: str, record_fault: Record) -> 
     times = rounds(5, 40)
     with stage(lane, watched=True) as on:
         for _ in range(times):
-            on.strike(lambda: run(remake(on, lane)))
-        record_fault(
-            what="stream deleted and made again within one batch",
-            times=times,
-            counted=on.struck,
+            on.strike(on.remake_stream)
+        on.end(
+            record_fault,
+            "stream deleted and made again within one batch",
+            times,
             outcome="everything sent again by itself; (a)-(f) hold",
-            promise=lane,
+            judge=on.judge_last_life,
         )
-        on.editor.stop()
-        created = run(on.server.ask(f"STREAM.INFO.{STREAM}"))["created"]
-        on.wait_until(lambda: on.cursor.stream_created == created, what="the new stream noticed")
-        on.judge_last_life()
-
-
-async def remake(on: Stage, lane: str) -> None:
-    await on.server.ask(f"STREAM.DELETE.{STREAM}")
-    await on.server.make_stream(**{**LANES[lane], **WATCHED})
 
 
 @lanes
@@ -99,13 +84,11 @@ def test_full_stream_that_refuses(lane: str, record_fault: Record) -> None:
         on.assert_acknowledged_is_stored()
         on.configure(max_bytes=-1)
         on.wait_until_well()
-        record_fault(
-            what="stream full (max_bytes, discard new)",
-            times=1,
+        on.end(
+            record_fault,
+            "stream full (max_bytes, discard new)",
             outcome=f"refused, named, nothing called delivered; {HOLD[lane]} once raised",
-            promise=lane,
         )
-        on.judge()
 
 
 @lanes
@@ -119,13 +102,12 @@ def test_full_stream_that_forgets(lane: str, record_fault: Record) -> None:
         row = NatsConsumer.objects.get()
         assert any("max_bytes 25,000" in check["detail"] for check in row.checks)
         assert "drops the oldest by itself (max_bytes 25,000): raise that limit" in row.warning
-        record_fault(
-            what="stream full (max_bytes, discard old)",
-            times=1,
+        on.end(
+            record_fault,
+            "stream full (max_bytes, discard old)",
             outcome="delivery goes on in order, nothing twice; missing records are told",
-            promise=lane,
+            is_whole=False,
         )
-        on.judge(is_whole=False)
 
 
 @lanes
@@ -141,13 +123,12 @@ def test_max_msg_size_lowered_under_way(lane: str, record_fault: Record) -> None
             on.wait_until_well()
             on.configure(max_msg_size=-1)
             on.wait_until(lambda: not HeldMessage.objects.exists(), what="sent by itself")
-        record_fault(
-            what="max_msg_size lowered under way, and raised again",
-            times=times,
+        on.end(
+            record_fault,
+            "max_msg_size lowered under way, and raised again",
+            times,
             outcome=f"too large records set aside by name, sent when they fit; {HOLD[lane]}",
-            promise=lane,
         )
-        on.judge()
 
 
 def test_atomic_batches_switched_off_and_on_under_way(record_fault: Record) -> None:
@@ -162,14 +143,13 @@ def test_atomic_batches_switched_off_and_on_under_way(record_fault: Record) -> N
             on.wait_until(lambda: NatsConsumer.objects.get().promise == "fenced", what="the promise told")
             on.wait_until_well()
             on.assert_acknowledged_is_stored()
-        record_fault(
-            what="allow_atomic switched off and on under way",
-            times=times,
-            counted=on.struck,
+        on.end(
+            record_fault,
+            "allow_atomic switched off and on under way",
+            times,
             outcome="the page tells the promise that holds; (a)-(f) hold",
             promise="fenced and basic",
         )
-        on.judge()
 
 
 @lanes
@@ -185,13 +165,11 @@ def test_subjects_narrowed_under_way(lane: str, left: str, record_fault: Record)
         on.assert_acknowledged_is_stored()
         on.configure(subjects=["sequin-records.>"])
         on.wait_until_well()
-        record_fault(
-            what="the stream's subjects narrowed under way, and widened again",
-            times=1,
+        on.end(
+            record_fault,
+            "the stream's subjects narrowed under way, and widened again",
             outcome=f"named on the page; {HOLD[lane]} once widened",
-            promise=lane,
         )
-        on.judge()
 
 
 @lanes
@@ -201,15 +179,14 @@ def test_sealed_stream(lane: str, record_fault: Record) -> None:
         on.configure(sealed=True)
         row = on.wait_for_trouble("sealed")
         assert "another" in row.next_step or "again" in row.next_step
-        run(remake(on, lane))
+        on.remake_stream()
         on.wait_until_well()
-        record_fault(
-            what="stream sealed under way, deleted and made again",
-            times=1,
+        on.end(
+            record_fault,
+            "stream sealed under way, deleted and made again",
             outcome="named on the page; everything sent again by itself; (a)-(f) hold",
-            promise=lane,
+            judge=on.judge_last_life,
         )
-        on.judge_last_life()
 
 
 @lanes
@@ -228,10 +205,10 @@ def test_somebody_else_writes_under_our_prefix(lane: str, record_fault: Record) 
             assert "Somebody else published to" in row.warning
         services.replay(row, by=None)
         on.wait_until_well()
-        record_fault(
-            what="somebody else writes under our prefix",
-            times=times,
+        on.end(
+            record_fault,
+            "somebody else writes under our prefix",
+            times,
             outcome=f"survived, and told by the fence; after Replay {HOLD[lane]}",
-            promise=lane,
+            foreign=times,
         )
-        on.judge(foreign=times)

@@ -19,7 +19,7 @@ from django.db import connection
 
 from consumers.models import NatsConsumer
 from tests.children import tie_to_us
-from tests.faults.nats_stage import Stage, stage
+from tests.faults.nats_stage import Record, Stage, stage
 from tests.faults.report import SEED, rounds
 from tests.nats_cluster import nats_cluster
 from tests.nats_server import OLD_BINARY, NatsServer, nats_server, run
@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 PATIENCE_S = 150.0  # two processes start on a shared machine
 EDITS, RECORDS = rounds(120, 3_000), 15  # versions written while both are at work, of few records: they all clash
 MODES = ["disabled", "stolen"][: rounds(1, 2)]  # courier and worker steal from each other in every form
-Record = Callable[..., None]
 
 
 @contextlib.contextmanager

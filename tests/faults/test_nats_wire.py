@@ -9,14 +9,12 @@ import pytest
 from consumers import jetstream, working
 from consumers.connection import NatsSettings, NoAnswer
 from tests.faults import nats_stage
-from tests.faults.nats_stage import HOLD, LANES, STREAM, stage
+from tests.faults.nats_stage import HOLD, STREAM, Record, lanes, stage
 from tests.faults.report import rounds
-from tests.nats_proxy import CUT, DROP, PASS, RESET, Frame, deaf, half_open, nats_proxy, passing
+from tests.nats_proxy import CUT, DROP, PASS, RESET, Frame, deaf, half_open, passing
 from tests.nats_server import nats_server, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
-lanes = pytest.mark.parametrize("lane", LANES)
-Record = Callable[..., None]
 
 
 class Once:
@@ -54,42 +52,39 @@ class Half:
 def test_half_open_connection(lane: str, rule: Callable[[Frame], str], record_fault: Record) -> None:
     """Sockets stay open and nothing comes back: the link is given up after one unanswered question, not asked again."""
     times, last_s = rounds(1, 8), rounds(1, 40)
-    with nats_server() as server, nats_proxy(server) as proxy, stage(lane, server=server, through=proxy) as on:
+    with stage(lane, proxied=True) as on:
         for _ in range(times):
             on.wait_for_acks(20)
-            proxy.rule = rule
+            on.proxy.rule = rule
             on.wait_for_trouble("did not answer", "did not confirm", "stopped reading", "did not finish", kind="broker")
             on.wait(last_s)
-            proxy.rule = passing
+            on.proxy.rule = passing
             on.wait_until_well()
-        record_fault(
-            what=f"half-open connection: {'nothing passes' if rule is half_open else 'answers are lost'}",
-            times=times,
+        on.end(
+            record_fault,
+            f"half-open connection: {'nothing passes' if rule is half_open else 'answers are lost'}",
+            times,
             outcome=f"{HOLD[lane]}; no drain beyond its budget, longest {on.worker.longest_s:.0f} s",
-            promise=lane,
         )
-        on.judge()
 
 
 def test_an_old_half_open_connection_is_not_asked_again(record_fault: Record) -> None:
     """The dead one never comes back to life, as when a router forgets it: a new one must be made, and is."""
-    with nats_server() as server, nats_proxy(server) as proxy, stage("fenced", server=server, through=proxy) as on:
+    with stage("fenced", proxied=True) as on:
         on.worker.stop()
-        dead = proxy.connections
-        proxy.bury()
+        dead = on.proxy.connections
+        on.proxy.bury()
         on.editor.edit_some(3)
         (first,) = on.worker.drain().values()
         assert isinstance(first, NoAnswer)
         (second,) = on.worker.drain().values()
         assert not isinstance(second, Exception)
-        assert proxy.connections > dead
-        record_fault(
-            what="connection forgotten by the network, for good",
-            times=1,
+        assert on.proxy.connections > dead
+        on.end(
+            record_fault,
+            "connection forgotten by the network, for good",
             outcome="the next drain connects anew; (a)-(g) hold",
-            promise="fenced",
         )
-        on.judge()
 
 
 @lanes
@@ -125,25 +120,20 @@ def assert_unknown_outcomes_settle(
     lane: str, what: str, about: Callable[[Frame], bool], fate: str | float, record_fault: Record, *, ack_s: float = 1.0
 ) -> None:
     times = rounds(1, 15)
-    with (
-        nats_server() as server,
-        nats_proxy(server) as proxy,
-        stage(lane, server=server, through=proxy, ack_s=ack_s) as on,
-    ):
+    with stage(lane, proxied=True, ack_s=ack_s) as on:
         for _ in range(times):
             on.wait_for_acks(10)
-            rule = proxy.rule = Once(about, fate)
+            rule = on.proxy.rule = Once(about, fate)
             on.wait_until(rule.happened.is_set, what=what)
             on.wait_until_well()
             on.assert_acknowledged_is_stored()
-        record_fault(
-            what=what,
-            times=times,
-            counted=times,
+        on.end(
+            record_fault,
+            what,
+            times,
             outcome="settled by reading the stream, nothing twice" if lane == "fenced" else "sent again, in order",
-            promise=lane,
+            counted=times,
         )
-        on.judge()
 
 
 @lanes
@@ -151,44 +141,37 @@ def assert_unknown_outcomes_settle(
 def test_connection_ends_in_mid_batch(lane: str, fate: str, record_fault: Record) -> None:
     """Half a batch or window has left: of a batch nothing is stored, of a window what arrived."""
     times = rounds(4, 60)
-    with nats_server() as server, nats_proxy(server) as proxy, stage(lane, server=server, through=proxy) as on:
+    with stage(lane, proxied=True) as on:
         for no in range(times):
             on.wait_for_acks(10)
-            rule = proxy.rule = Half(1 + no % 4, fate)
+            rule = on.proxy.rule = Half(1 + no % 4, fate)
             on.wait_until(rule.happened.is_set, what="a batch of so many")
             on.wait_until_well()
-        record_fault(
-            what="connection cut in mid-batch" if fate == CUT else "connection reset (RST) within a message",
-            times=times,
-            counted=times,
-            outcome=f"{HOLD[lane]}",
-            promise=lane,
-        )
-        on.judge()
+        what = "connection cut in mid-batch" if fate == CUT else "connection reset (RST) within a message"
+        on.end(record_fault, what, times, counted=times)
 
 
 def test_many_batches_left_half_done(record_fault: Record) -> None:
     """A server takes 50 unfinished batches a stream and forgets them after 10 s: more of them hold us up, no longer."""
     times = rounds(60, 200)
-    with nats_server() as server, nats_proxy(server) as proxy, stage("fenced", server=server, through=proxy) as on:
+    with stage("fenced", proxied=True) as on:
         on.editor.stop()
         on.worker.stop()
         on.drain_until_well()
         for _ in range(times):
             on.editor.edit_some(20)  # a batch, not a few
-            proxy.rule = Half(2)
+            on.proxy.rule = Half(2)
             on.worker.drain()
-        proxy.rule = passing
+        on.proxy.rule = passing
         on.worker.start()
         on.wait_until_well()
-        record_fault(
-            what="more batches left half done than a stream keeps open",
-            times=times,
-            counted=times,
+        on.end(
+            record_fault,
+            "more batches left half done than a stream keeps open",
+            times,
             outcome="goes on when the server has forgotten them; (a)-(g) hold",
-            promise="fenced",
+            counted=times,
         )
-        on.judge()
 
 
 @lanes
@@ -198,25 +181,19 @@ def test_drain_ends_within_its_budget_whatever_the_network_does(
     """The budget and its grace end a wait that would be longer, and the next drain settles."""
     monkeypatch.setattr(nats_stage, "LONGEST_WAIT_S", 60)
     monkeypatch.setattr(working, "GRACE_S", rounds(2.0, working.GRACE_S))
-    with (
-        nats_server() as server,
-        nats_proxy(server) as proxy,
-        stage(lane, server=server, through=proxy, busy=False, ack_s=60, budget_s=0.5) as on,
-    ):
-        proxy.rule = lambda frame: DROP if frame.is_ack else PASS
+    with stage(lane, proxied=True, busy=False, ack_s=60, budget_s=0.5) as on:
+        on.proxy.rule = lambda frame: DROP if frame.is_ack else PASS
         (result,) = on.worker.drain().values()
         assert isinstance(result, TimeoutError)
         assert on.worker.longest_s < on.worker.budget_s + working.GRACE_S + 5
-        proxy.rule = passing
+        on.proxy.rule = passing
         on.drain_until_well()
-        record_fault(
-            what="acknowledgement never comes, budget ends first",
-            times=1,
-            counted=1,
+        on.end(
+            record_fault,
+            "acknowledgement never comes, budget ends first",
             outcome=f"drain ended after {on.worker.longest_s:.0f} s; {HOLD[lane]}",
-            promise=lane,
+            counted=1,
         )
-        on.judge()
 
 
 def test_what_a_closed_connection_had_in_its_buffers_never_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
