@@ -16,7 +16,7 @@ import httpx
 import structlog
 from django.utils import timezone
 
-from sequin_console.common import changes, leases
+from sequin_console.common import changes, leases, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
@@ -43,6 +43,7 @@ def shared_http() -> httpx.AsyncClient:
     http = _https.get(os.getpid())
     if http is None:  # made once a process: loading the certificates that TLS trusts takes 20 ms
         http = _https[os.getpid()] = make_http()
+        runner.at_end(http.aclose)
     return http
 
 

@@ -6,6 +6,8 @@ called `run_side_by_side`, in turn. Fetching, storing and publishing of differen
 """
 
 import asyncio
+import atexit
+import contextlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -14,8 +16,10 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
 TICK_S = 3.0
+END_S = 2.0
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 _starting = threading.Lock()
+_endings: list[Callable[[], Awaitable[object]]] = []
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
@@ -26,6 +30,30 @@ def event_loop() -> asyncio.AbstractEventLoop:
             loop = _loops[os.getpid()] = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="sequin-loop", daemon=True).start()
     return loop
+
+
+def at_end(close: Callable[[], Awaitable[object]]) -> None:
+    """Have this called on the loop when the process ends, after all that still runs there was cancelled."""
+    _endings.append(close)
+
+
+@atexit.register
+def _end() -> None:
+    loop = _loops.pop(os.getpid(), None)
+    if loop is None:
+        return
+
+    async def finish() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, *(close() for close in _endings), return_exceptions=True)
+
+    with contextlib.suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(finish(), loop).result(END_S)
+
+
+os.register_at_fork(after_in_child=_endings.clear)  # what the parent opened is the parent's to close
 
 
 class Orm:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -126,3 +128,27 @@ def test_a_forked_process_gets_a_loop_of_its_own() -> None:
         os._exit(0 if is_right else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_process_that_ends_cancels_what_runs_on_its_loop_and_closes_what_was_opened_there() -> None:
+    program = """
+import asyncio
+from sequin_console.common import runner
+
+async def close():
+    print("closed", flush=True)
+
+async def standing():
+    runner.at_end(close)
+    begun.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("cancelled", flush=True)
+
+begun = __import__("threading").Event()
+asyncio.run_coroutine_threadsafe(standing(), runner.event_loop())
+begun.wait()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert (sorted(ended.stdout.split()), ended.stderr) == (["cancelled", "closed"], "")
