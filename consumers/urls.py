@@ -1,20 +1,15 @@
 """Pages of consumers and the live viewer. All paths are named from the root."""
 
 from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from consumers.views import actions, checks, consumers, editing, fragments, live
 
 
-class RecordId:
+class RecordId(StringConverter):
     """A record's id at the provider: any text at all, slashes and line breaks too."""
 
     regex = r"[\s\S]+"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(RecordId, "record_id")

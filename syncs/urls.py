@@ -1,20 +1,15 @@
 """Pages of connections, syncs and records. All paths are named from the root."""
 
 from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from syncs.views import connect, connections, oauth_apps, records, redirects, sync_actions, syncs, wizard
 
 
-class UpstreamId:
+class UpstreamId(StringConverter):
     """A record's id at the provider: any text at all, slashes and line breaks too."""
 
     regex = r"[\s\S]+"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(UpstreamId, "upstream_id")
