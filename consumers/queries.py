@@ -167,21 +167,6 @@ def positions(sync_id: UUID, collection_id: str, record_id: int, seq: int) -> li
     return [_position(cursor, collection_id, seq, held.get(cursor.consumer_id)) for cursor in cursors]
 
 
-def home_summary() -> dict[str, Any]:
-    """For the home page: consumers by state, what they lag behind in all, messages a second."""
-    all_rows = rows(NatsConsumer.objects.all())
-    states = [row.consumer.state for row in all_rows]
-    return {
-        "consumers": len(all_rows),
-        "by_state": {state.value: states.count(state) for state in ConsumerState},
-        "lag": sum((row.lag for row in all_rows), Lag()),
-        "rate": sum(row.rate for row in all_rows),
-        "delivered": sum(row.delivered for row in all_rows),
-        "held": sum(row.held for row in all_rows),
-        "troubled": [row.consumer for row in all_rows if row.consumer.state == ConsumerState.ERROR],
-    }
-
-
 # --- Parts ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The states a consumer can be in, how each is shown, and the one table of allowed transitions."""
+"""The states a consumer can be in, and how each is shown."""
 
 from django.db import models
 
@@ -43,13 +43,6 @@ ICONS = {
     ConsumerState.PAUSED: "player-pause",
     ConsumerState.ERROR: "alert-triangle",
     ConsumerState.REMOVING: "trash",
-}
-
-TRANSITIONS = {
-    ConsumerState.ACTIVE: {ConsumerState.PAUSED, ConsumerState.ERROR, ConsumerState.REMOVING},
-    ConsumerState.ERROR: {ConsumerState.ACTIVE, ConsumerState.PAUSED, ConsumerState.REMOVING},
-    ConsumerState.PAUSED: {ConsumerState.ACTIVE, ConsumerState.REMOVING},
-    ConsumerState.REMOVING: set(),
 }
 
 DELIVERING = (ConsumerState.ACTIVE, ConsumerState.ERROR)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Sum
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from syncs.log_reading import LogEntry as LogEntry
 from syncs.log_reading import LogReader as LogReader
 from syncs.log_reading import entries_after as entries_after
 from syncs.log_reading import public_id as public_id
-from syncs.models import Feed, Record, SeenBy, SyncCollection, SyncHead
+from syncs.models import Feed, SeenBy, SyncCollection, SyncHead
 from syncs.providers.kit.records import RawRecord
 
 appended = Signal()
@@ -32,7 +32,6 @@ may_forget = Signal()
 still has to deliver or clean up returns False; the question is put again a moment later."""
 
 SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns: 20 ms on an idle machine, so others wait little
-LAG_CAP = 10_000
 
 
 @dataclass
@@ -184,18 +183,6 @@ def heads(sync_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 def head(sync_id: uuid.UUID) -> int:
     """The last sequence number of a sync's log; 0 when it is empty."""
     return SyncHead.objects.filter(sync_id=sync_id).values_list("head_seq", flat=True).first() or 0
-
-
-def _beyond(sync_id: uuid.UUID, seq: int, collection_ids: Sequence[str] | None) -> QuerySet[Record]:
-    rows = Record.objects.filter(sync_id=sync_id, seq__gt=seq)
-    return rows if collection_ids is None else rows.filter(collection__collection_id__in=collection_ids)
-
-
-def count_after(
-    sync_id: uuid.UUID, seq: int, *, collection_ids: Sequence[str] | None = None, cap: int = LAG_CAP
-) -> int:
-    """How many records lie beyond `seq`; exact up to `cap`, and `cap + 1` for "more"."""
-    return _beyond(sync_id, seq, collection_ids).order_by()[: cap + 1].count()
 
 
 def live_count(sync_id: uuid.UUID, *, collection_ids: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The states things can be in, how each is shown, and the one table of allowed transitions."""
+"""The states things can be in, how each is shown, and what a sync may become."""
 
 from django.db import models
 
@@ -63,12 +63,4 @@ SYNC_TRANSITIONS = {
     SyncState.ACTIVE: {SyncState.PAUSED, SyncState.REMOVING},
     SyncState.PAUSED: {SyncState.ACTIVE, SyncState.REMOVING},
     SyncState.REMOVING: set(),
-}
-
-PHASE_TRANSITIONS = {
-    Phase.WAITING: {Phase.BACKFILLING, Phase.ERROR, Phase.REMOVING},
-    Phase.BACKFILLING: {Phase.LIVE, Phase.WAITING, Phase.ERROR, Phase.REMOVING},
-    Phase.LIVE: {Phase.WAITING, Phase.ERROR, Phase.REMOVING},
-    Phase.ERROR: {Phase.WAITING, Phase.LIVE, Phase.REMOVING},
-    Phase.REMOVING: {Phase.WAITING},  # picked again before it was gone
 }

@@ -130,7 +130,6 @@ _KINDS = (
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
-BY_OBJECT: dict[str, Kind] = {kind.object: kind for kind in _KINDS}
 
 
 def event_type(kind: Kind, change: str) -> str | None:

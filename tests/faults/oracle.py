@@ -271,9 +271,3 @@ def growth(last_seq: int, history: Iterable[Stored]) -> list[str]:
     """Whether the stream's sequence grew by anything but the versions sent, each of them once."""
     sent = len({(one.sync_id, one.run, one.seq) for one in history})
     return [] if last_seq == sent else [f"the stream's sequence is {last_seq:,}, but {sent:,} versions were sent"]
-
-
-def in_figures(stream: str, subjects: Mapping[Key, Subject]) -> str:
-    """For a test's output."""
-    messages, repeats = sum(len(s.messages) for s in subjects.values()), sum(s.repeats for s in subjects.values())
-    return f"{stream}: {messages} messages of {len(subjects)} records, {repeats} repeated"

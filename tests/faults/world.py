@@ -101,10 +101,6 @@ class World:
     def pid(self, name: str) -> int | None:
         return self._crew.pids().get(name)
 
-    def kill_group(self, name: str) -> None:
-        """SIGKILL to a cluster with all its workers, or to the scheduler."""
-        self._crew.replace(name, "is killed by the test")
-
     def tick(self) -> None:
         """Start again what has died, replace what hangs."""
         now_s = time.monotonic()

@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from sandbox.process import RunningSandbox
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.access import Access
+from syncs.providers.kit.access import Access, CannotRenew
 from syncs.providers.kit.catalogue import Collection, Quota
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.http import make_http
@@ -80,6 +81,19 @@ class Bench:
         return records, cursor
 
 
+@dataclass(frozen=True)
+class Pasted:
+    """Access that cannot be renewed: a pasted key."""
+
+    granted: Access
+
+    async def access(self) -> Access:
+        return self.granted
+
+    async def renew(self, refused: Access) -> Access:
+        raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")
+
+
 @asynccontextmanager
 async def salesforce(sandbox: RunningSandbox, **settings: Any) -> AsyncIterator[Bench]:
     grant = sandbox.control("POST", "grants", {"provider": "salesforce"})
@@ -89,8 +103,6 @@ async def salesforce(sandbox: RunningSandbox, **settings: Any) -> AsyncIterator[
 
 @asynccontextmanager
 async def stripe(sandbox: RunningSandbox, key: str = "rk_test_sandbox_demo", **settings: Any) -> AsyncIterator[Bench]:
-    from syncs.providers.kit.access import FixedAccess
-
     headers = PROVIDERS["stripe"].request_headers({"secret": key}, {})
     async with make_http() as http:
-        yield await Bench("stripe", http, FixedAccess(Access(sandbox.stripe, headers)), settings).open()
+        yield await Bench("stripe", http, Pasted(Access(sandbox.stripe, headers)), settings).open()

@@ -332,7 +332,6 @@ def test_lists_ask_the_same_number_of_questions_for_one_and_many(server: NatsSer
             for row in queries.rows(NatsConsumer.objects.all()):
                 assert row.lag is not None
                 assert [cursor.sync_name for cursor in row.cursors]
-            queries.home_summary()
         return len(caught)
 
     log = Log()

@@ -31,16 +31,3 @@ class AccessSource(Protocol):
         Raises CredentialsRefused when it cannot be had, CannotRenew when it never can. If somebody else renewed
         meanwhile, theirs comes back.
         """
-
-
-@dataclass(frozen=True)
-class FixedAccess:
-    """Access that cannot be renewed: a pasted key."""
-
-    granted: Access
-
-    async def access(self) -> Access:
-        return self.granted
-
-    async def renew(self, refused: Access) -> Access:
-        raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")
