@@ -13,11 +13,9 @@ from syncs.models import Credential, Feed, Record, RecordChange, Sync, SyncColle
 from syncs.providers.kit import errors
 from syncs.providers.kit.records import Page
 from tests.fake_provider import Upstream, collection
-from tests.integration.test_reading import live, queued, read, row_of, sweep_now
+from tests.integration.test_reading import live, read, row_of, sweep_now
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-__all__ = ["queued"]  # a fixture: nothing runs by itself
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queued")]
 
 
 @pytest.fixture
