@@ -542,8 +542,8 @@ def test_code_of_another_app_is_not_redeemed(sandbox: RunningSandbox) -> None:
 
 def test_a_process_makes_its_http_client_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client loads the certificates that TLS trusts, which costs more than a whole look at an idle account."""
-    made: list[object] = []
+    made, make = [], access.make_http
     monkeypatch.setattr(access, "_https", {})
-    monkeypatch.setattr(access, "make_http", lambda: made.append(object()) or made[-1])
+    monkeypatch.setattr(access, "make_http", lambda: made.append(make()) or made[-1])
     assert access.shared_http() is access.shared_http()
     assert len(made) == 1
