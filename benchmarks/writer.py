@@ -39,11 +39,11 @@ class Log:
         number = (self.feed.lease_no << 20) + self._read_no
         return [RawRecord(hands.COLLECTION, record_id(i), make_record(i, revision), number) for i in indexes]
 
-    def append(self, page: list[Any], seen_by: str, with_last: Callable[[Any], None] | None = None) -> int:
+    def append(self, page: list[Any], seen_by: str, with_last: Callable[[], None] | None = None) -> int:
         """How many of them moved to the end of the log."""
         from syncs import log
 
-        changed = log.append(self.feed, self.rows, page, seen_by=seen_by, with_last=with_last).changed
+        changed = log.append(self.feed, self.rows, page, seen_by=seen_by, with_last=with_last)
         self.seq += changed
         return changed
 
@@ -101,9 +101,7 @@ def change(rate: float, seconds: float, revision: int) -> list[tuple[str, int, f
         log = _logs[number % len(_logs)]
         page = log.page([number // len(_logs) % log.records], revision)
         stamps: list[float] = []
-        log.append(
-            page, "feed", lambda _tally, stamps=stamps: transaction.on_commit(lambda: stamps.append(time.time()))
-        )
+        log.append(page, "feed", lambda stamps=stamps: transaction.on_commit(lambda: stamps.append(time.time())))
         committed.append((log.sync_id, log.seq, stamps[0]))
     return committed
 

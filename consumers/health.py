@@ -15,7 +15,7 @@ from consumers.states import ConsumerState
 from sequin_console.common import changes
 from sequin_console.common.backoff import backoff_s
 from sequin_console.common.fields import UnreadableSecret
-from sequin_console.common.troubled import NO_TROUBLE
+from sequin_console.common.troubled import NO_TROUBLE, trouble
 
 log = structlog.get_logger(__name__)
 SAMPLE_S = 10
@@ -25,19 +25,12 @@ SAMPLES_KEPT = timedelta(hours=24)
 def note_trouble(consumer: NatsConsumer, error: BaseException) -> None:
     """Hold this consumer back for a while, alone (invariant 9), and say why. The next try comes by itself."""
     kind, message, next_step = in_words(error)
-    now = timezone.now()
     consumer.refresh_from_db(fields=["failures"])
     failures = consumer.failures + 1
-    values: dict[str, Any] = {
-        "error_kind": kind,
-        "error": message[:500],
-        "next_step": next_step[:500],
-        "failures": failures,
-        "failed_at": now,
-        "retry_at": now + timedelta(seconds=backoff_s(failures, random.random)),
-    }
-    NatsConsumer.objects.filter(pk=consumer.pk).update(**values)
-    NatsConsumer.objects.filter(pk=consumer.pk, state=ConsumerState.ACTIVE).update(state=ConsumerState.ERROR)
+    retry_at = timezone.now() + timedelta(seconds=backoff_s(failures, random.random))
+    row = NatsConsumer.objects.filter(pk=consumer.pk)
+    row.update(retry_at=retry_at, **trouble(kind, message, next_step, failures))
+    row.filter(state=ConsumerState.ACTIVE).update(state=ConsumerState.ERROR)
     changes.announce(consumer.topic, "consumers")
     log.warning("consumer in trouble", consumer=str(consumer.pk), kind=kind, problem=message, failures=failures)
 

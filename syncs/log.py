@@ -5,8 +5,8 @@ records, and that row stays locked until commit. So a reader that has seen *n* h
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from django.db import connection, transaction
 from django.db.models import F, Sum
@@ -34,20 +34,6 @@ still has to deliver or clean up returns False; the question is put again a mome
 SQLITE_CHUNK = 1_000  # rows a transaction where writers take turns: 20 ms on an idle machine, so others wait little
 
 
-@dataclass
-class Tally:
-    """What appending came to."""
-
-    read: int = 0
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-
-    @property
-    def changed(self) -> int:
-        return self.created + self.updated + self.deleted
-
-
 # --- Writing -------------------------------------------------------------------------------------------------------
 
 
@@ -57,27 +43,28 @@ def append(
     records: Sequence[RawRecord],
     *,
     seen_by: str,
-    with_last: Callable[[Tally], None] | None = None,
-) -> Tally:
-    """Store what pages brought; in the last of its transactions also call `with_last`, which moves the cursor.
+    with_last: Callable[[], None] | None = None,
+) -> int:
+    """Store what pages brought, and return how many records changed; in the last of its transactions also call
+    `with_last`, which moves the cursor.
 
     Records and cursor thus commit together (invariant 1): a crash re-reads at most these pages. Every transaction first
     proves the feed's lease by its fencing number, so a worker that was overtaken writes nothing.
     Raises LeaseLost.
     """
-    total = Tally(read=len(records))
+    changed = 0
     size = SQLITE_CHUNK if connection.vendor == "sqlite" else max(len(records), 1)
     chunks = [records[i : i + size] for i in range(0, len(records), size)] or [[]]
     for number, chunk in enumerate(chunks, 1):
         with transaction.atomic():
             feed.prove_lease()
             with trace.span("transaction"):
-                _append_chunk(feed.sync_id, collections, chunk, seen_by, total)
+                changed += _append_chunk(feed.sync_id, collections, chunk, seen_by)
                 if number == len(chunks) and with_last is not None:
-                    with_last(total)
-    if total.changed:
+                    with_last()
+    if changed:
         announce(feed.sync_id)
-    return total
+    return changed
 
 
 def announce(sync_id: uuid.UUID) -> None:
@@ -87,12 +74,8 @@ def announce(sync_id: uuid.UUID) -> None:
 
 
 def _append_chunk(
-    sync_id: uuid.UUID,
-    collections: dict[str, SyncCollection],
-    records: Sequence[RawRecord],
-    seen_by: str,
-    tally: Tally,
-) -> None:
+    sync_id: uuid.UUID, collections: dict[str, SyncCollection], records: Sequence[RawRecord], seen_by: str
+) -> int:
     by_collection: dict[str, list[RawRecord]] = {}
     for record in records:
         by_collection.setdefault(record.collection_id, []).append(record)
@@ -110,11 +93,12 @@ def _append_chunk(
         if same and seen_by != SeenBy.BACKFILL:  # history is read after, and stored after, all looks of its run
             log_sql.touch([(change.known.pk, change.record.read_no) for change in same if change.known])
         found = [change for change in found if change.kind != "same"] if same else found
-        _count(collection.pk, found, tally)
+        _count(collection.pk, found)
         changes.extend((collection.pk, change) for change in found)
     if changes:
         head = advance_head(sync_id, len(changes))
         _write(sync_id, changes, head - len(changes) + 1, seen_by)
+    return len(changes)
 
 
 def advance_head(sync_id: uuid.UUID, by: int) -> int:
@@ -144,31 +128,21 @@ def _write(sync_id: uuid.UUID, changes: list[tuple[int, Change]], first: int, se
             log_sql.note_creation([row[0] for row in new], sync_id=sync_id, seen_by=seen_by, at=now)
 
 
-def _count(collection_pk: int, changes: Iterable[Change], tally: Tally) -> None:
-    created = updated = deleted = revived = 0
-    for change in changes:
-        if change.kind == "delete":
-            deleted += 1
-        elif change.kind == "create":
-            created += 1
-            revived += change.known is not None
-        elif change.kind == "update":
-            updated += 1
-    tally.created += created
-    tally.updated += updated
-    tally.deleted += deleted
-    if created or updated or deleted:
-        SyncCollection.objects.filter(pk=collection_pk).update(
-            live_count=F("live_count") + created - deleted,
-            deleted_count=F("deleted_count") + deleted - revived,
-            changed_at=timezone.now(),
-        )
+def _count(collection_pk: int, changes: Sequence[Change]) -> None:
+    kinds = Counter(change.kind for change in changes)
+    revived = sum(change.kind == "create" and change.known is not None for change in changes)
+    if changes:
+        _move_counts(collection_pk, kinds["create"] - kinds["delete"], kinds["delete"] - revived)
 
 
 def count_deleted(collection_pk: int, n: int) -> None:
     """Keep the collection's counts true after `n` of its live records were marked deleted."""
+    _move_counts(collection_pk, -n, n)
+
+
+def _move_counts(collection_pk: int, live: int, deleted: int) -> None:
     SyncCollection.objects.filter(pk=collection_pk).update(
-        live_count=F("live_count") - n, deleted_count=F("deleted_count") + n, changed_at=timezone.now()
+        live_count=F("live_count") + live, deleted_count=F("deleted_count") + deleted, changed_at=timezone.now()
     )
 
 

@@ -7,15 +7,13 @@ and read again. Trouble holds back the smallest thing it can (invariant 9): a co
 
 import asyncio
 import itertools
-import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import structlog
 from django.db.models import F
 from django.utils import timezone
 
@@ -24,22 +22,17 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, log, rereading, sweeping
+from syncs import access, health, log, rereading, sweeping
 from syncs.connections import spec_of
-from syncs.engine import aside
 from syncs.engine.due import Work, next_due, next_look
 from syncs.engine.pull import gathered, pull
-from syncs.engine.retry import judge
 from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection, Quota
 from syncs.providers.kit.client import Client
-from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited, UnexpectedShape
 from syncs.providers.kit.reading import Reader
 from syncs.providers.kit.records import Page
 from syncs.states import Phase, SyncState
-
-logger = structlog.get_logger(__name__)
 
 NOTHING_ASIDE: dict[str, Any] = {"skipped_count": 0, "skipped_sample": [], "set_aside": [], "aside_due_at": None}
 _draw: ContextVar[Callable[[], int]] = ContextVar("draw_read_no")
@@ -175,7 +168,7 @@ class FeedRun:
             if row.phase == Phase.ERROR:
                 if row.retry_at is None or row.retry_at > now:
                     continue
-                columns = {"phase": Phase.LIVE} if has_missed_nothing(feed, row) else _read_anew()
+                columns = {"phase": Phase.LIVE} if health.has_missed_nothing(feed, row) else health.read_anew()
                 SyncCollection.objects.filter(pk=row.pk, phase=Phase.ERROR).update(**columns, retry_at=None)
                 row.refresh_from_db()
             self.rows[row.collection_id] = row
@@ -197,7 +190,7 @@ class FeedRun:
             pages.announce(self.feed.sync.topic)
 
     def _store_changes(self, page: Page) -> None:
-        def move(_tally: log.Tally) -> None:
+        def move() -> None:
             columns: dict[str, Any] = {"looked_at": timezone.now(), **NO_TROUBLE} if page.done else {}
             if page.cursor is not None:
                 columns["cursor"] = page.cursor
@@ -209,7 +202,7 @@ class FeedRun:
         self.store(page, SeenBy.FEED, move)
 
     def _store_backfill(self, row: SyncCollection, page: Page) -> None:
-        def move(_tally: log.Tally) -> None:
+        def move() -> None:
             now = timezone.now()
             columns: dict[str, Any] = {
                 "backfill_read": F("backfill_read") + len(page.records),
@@ -235,12 +228,12 @@ class FeedRun:
         if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
             raise Superseded
 
-    def store(self, page: Page, seen_by: str, move: Callable[[log.Tally], None]) -> None:
+    def store(self, page: Page, seen_by: str, move: Callable[[], None]) -> None:
         """One page into the log, its cursor and what it sets aside in the same transaction (invariant 1)."""
 
-        def with_last(tally: log.Tally) -> None:
-            self._set_aside(page)
-            move(tally)
+        def with_last() -> None:
+            rereading.set_aside(self.rows.values(), page)
+            move()
 
         with trace.span("store"):
             records = [record for record in page.records if record.collection_id in self.rows]
@@ -250,22 +243,6 @@ class FeedRun:
         if not pauses or is_future(pauses[0]):  # paused by a person, or by another process that was told to slow down
             self.is_paused = True
             raise Superseded
-
-    def _set_aside(self, page: Page) -> None:
-        """Remember what the page could not bring, and forget what it brought after all."""
-        if not page.skipped and not any(row.set_aside for row in self.rows.values()):
-            return
-        for row in self.rows.values():
-            came = {each.upstream_id for each in page.records if each.collection_id == row.collection_id}
-            skipped = [each for each in page.skipped if each.collection_id == row.collection_id]
-            known = rereading.set_aside_of(row)
-            now = known.after(came, skipped)
-            if now.is_too_much:
-                error = UnexpectedShape(f"More than {aside.MOST} records could not be read.")
-                error.collection_id = row.collection_id
-                raise error
-            if now != known:
-                rereading.save(row, now)
 
     def _finish(self) -> None:
         """Set when the feed is due again, from what is in the tables now."""
@@ -295,79 +272,16 @@ class FeedRun:
             return
         try:
             await walk
-        except (Superseded, asyncio.CancelledError, LeaseLost) as stop:
-            if not isinstance(stop, Superseded):
-                raise
+        except LeaseLost:
+            raise
+        except Superseded:
+            pass
         except Exception as error:
-            await self.orm(self._note_trouble, error, row)
-
-    def _note_trouble(self, error: Exception, row: SyncCollection | None) -> None:
-        row = row or self._row_of(error)
-        unit: SyncCollection | Feed = row or self.feed
-        unit.refresh_from_db(fields=["failures"])
-        verdict = judge(error, unit.failures, random.random)
-        self._log_trouble(error, unit)
-        now = timezone.now()
-        until = now + timedelta(seconds=verdict.wait_s or 0)
-        trouble = _trouble(error, unit.failures + 1)
-        if isinstance(error, CredentialsRefused):
-            self.account.source.refuse(error)
-            return
-        if verdict.scope == "walk":
-            self._walk_again(row)
-        elif isinstance(error, RateLimited):
-            Credential.objects.filter(pk=self.account.credential.pk).update(not_before=until)
-            self.not_before, self.is_paused = until, True
-            self.feed.fenced_update(**trouble)
-        elif row is not None:
-            phase = {"phase": Phase.ERROR} if verdict.scope == "collection" else {}
-            SyncCollection.objects.filter(pk=row.pk).exclude(phase=Phase.REMOVING).update(
-                retry_at=until, **phase, **trouble
-            )
-        else:
-            self.not_before = until
-            self.feed.fenced_update(**trouble)
-        pages.announce(self.feed.sync.topic)
-
-    def _row_of(self, error: Exception) -> SyncCollection | None:
-        """The collection a feed's error is about: the one it names, or the only one there is."""
-        named = self.rows.get(getattr(error, "collection_id", ""))
-        is_about_one = judge(error, 0, random.random).scope == "collection" and len(self.rows) == 1
-        return named or (next(iter(self.rows.values())) if is_about_one else None)
-
-    def _walk_again(self, row: SyncCollection | None) -> None:
-        """Upstream lost our place. In history: begin it anew. In changes: history again, from a new start."""
-        rows: Sequence[SyncCollection] = [row] if row else list(self.rows.values())
-        if row is None:
-            self.feed.fenced_update(cursor=None)
-        for each in rows:
-            SyncCollection.objects.filter(pk=each.pk, phase__in=[Phase.BACKFILLING, Phase.LIVE]).update(**_read_anew())
-
-    def _log_trouble(self, error: Exception, unit: SyncCollection | Feed) -> None:
-        facts = {"sync": str(self.feed.sync_id), "feed": self.feed.key, "unit": str(unit)}
-        if isinstance(error, ProviderError):
-            logger.warning("reading failed", kind=error.kind, message=error.message, detail=error.detail, **facts)
-        else:
-            logger.error("reading failed in a way we did not foresee", exc_info=error, **facts)
+            await self.orm(health.note_trouble, self, error, row)
 
 
 def is_future(moment: datetime | None) -> bool:
     return moment is not None and moment > timezone.now()
-
-
-def has_missed_nothing(feed: Feed, row: SyncCollection) -> bool:
-    """Whether a collection that was in trouble may go on from the feed's cursor, which stood still meanwhile.
-
-    It did if nobody else follows that feed, and no look was completed since. Otherwise changes went by unread.
-    """
-    is_alone = not feed.collections.exclude(pk=row.pk).exists()
-    stood_still = bool(row.failed_at and (feed.looked_at is None or feed.looked_at <= row.failed_at))
-    return bool(row.backfilled_at) and row.backfill_cursor is None and is_alone and stood_still
-
-
-def _read_anew() -> dict[str, Any]:
-    """The columns of a collection whose history is read once more; what was deleted meanwhile is looked for as well."""
-    return {"phase": Phase.WAITING, "backfill_cursor": None, "sweep_due_at": timezone.now()}
 
 
 def is_sweeping(row: SyncCollection) -> bool:
@@ -381,16 +295,3 @@ def _due_times(row: SyncCollection) -> list[datetime]:
         return []
     due = [row.reread_due_at, row.aside_due_at, None if row.held_deletes else row.sweep_due_at]
     return [moment for moment in due if moment is not None]
-
-
-def _trouble(error: Exception, failures: int) -> dict[str, Any]:
-    kind, message, next_step = "internal", "Something went wrong on our side.", "We try again. Please report this."
-    if isinstance(error, ProviderError):
-        kind, message, next_step = error.kind, error.message, error.next_step
-    return {
-        "error_kind": kind,
-        "error": message[:500],
-        "next_step": next_step[:500],
-        "failures": failures,
-        "failed_at": timezone.now(),
-    }

@@ -3,7 +3,7 @@
 Both stand behind looks for changes and history, go on from run to run within its budget, and leave the phase alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from syncs.engine import aside
 from syncs.engine.aside import Aside
 from syncs.engine.pull import gathered, pull
 from syncs.models import SeenBy, SyncCollection
-from syncs.providers.kit.errors import CursorLost
+from syncs.providers.kit.errors import CursorLost, UnexpectedShape
 from syncs.providers.kit.records import Page, RawRecord
 from syncs.states import Phase
 
@@ -39,7 +39,7 @@ async def reread(run: "FeedRun", row: SyncCollection) -> None:
 
 
 def _store(run: "FeedRun", row: SyncCollection, page: Page) -> None:
-    def move(_tally: log.Tally) -> None:
+    def move() -> None:
         columns: dict[str, Any] = {"retry_at": None, **NO_TROUBLE}
         if page.cursor is not None:
             columns["reread_cursor"] = page.cursor
@@ -66,12 +66,29 @@ async def retry_set_aside(run: "FeedRun", row: SyncCollection) -> None:
 
 
 def _settle(run: "FeedRun", row: SyncCollection, ids: Sequence[str], found: Sequence[RawRecord]) -> None:
-    def move(_tally: log.Tally) -> None:
+    def move() -> None:
         came = {record.upstream_id for record in found}
         save(row, set_aside_of(row).retried(ids, came))
         SyncCollection.objects.filter(pk=row.pk).update(retry_at=None, **NO_TROUBLE)
 
     log.append(run.feed, run.rows, found, seen_by=SeenBy.REREAD, with_last=move)
+
+
+def set_aside(rows: Iterable[SyncCollection], page: Page) -> None:
+    """Remember what a page could not bring, and forget what it brought after all."""
+    for row in rows:
+        if not page.skipped and not row.set_aside:
+            continue
+        came = {each.upstream_id for each in page.records if each.collection_id == row.collection_id}
+        skipped = [each for each in page.skipped if each.collection_id == row.collection_id]
+        known = set_aside_of(row)
+        now = known.after(came, skipped)
+        if now.is_too_much:
+            error = UnexpectedShape(f"More than {aside.MOST} records could not be read.")
+            error.collection_id = row.collection_id
+            raise error
+        if now != known:
+            save(row, now)
 
 
 def set_aside_of(row: SyncCollection) -> Aside:

@@ -3,9 +3,16 @@
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 NO_TROUBLE: dict[str, Any] = {"error_kind": "", "error": "", "next_step": "", "failures": 0, "failed_at": None}
 """Column values that say all is well."""
+
+
+def trouble(kind: str, message: str, next_step: str, failures: int) -> dict[str, Any]:
+    """Column values of something that has failed so many times in a row, just now."""
+    words = {"error_kind": kind, "error": message[:500], "next_step": next_step[:500]}
+    return {**words, "failures": failures, "failed_at": timezone.now()}
 
 
 class Troubled(models.Model):

@@ -53,8 +53,8 @@ def _drop(tree: object, path: list[str]) -> None:
         tree.pop(path[-1], None)
 
 
-def is_older(record: RawRecord, known: Known, *, versioned_by_time: bool) -> bool:
-    """Whether this read must not overwrite what the log holds (invariant 4).
+def is_older(record: RawRecord, known: Known | RawRecord, *, versioned_by_time: bool) -> bool:
+    """Whether this read must not overwrite what the log holds, or another read (invariant 4).
 
     Where upstream tells a change time, that decides, and the order of reading only between equal times; else the order
     of reading alone.
@@ -82,7 +82,7 @@ def news(
     newest: dict[str, RawRecord] = {}
     for record in records:
         rival = newest.get(record.upstream_id)
-        if rival is None or not _is_older_read(record, rival, versioned_by_time):
+        if rival is None or not is_older(record, rival, versioned_by_time=versioned_by_time):
             newest[record.upstream_id] = record
     changes = []
     for upstream_id, record in newest.items():
@@ -101,9 +101,3 @@ def news(
         kind: Kind = "delete" if record.deleted else "create" if old.deleted else "update"
         changes.append(Change(record, kind, new_digest, old))
     return changes
-
-
-def _is_older_read(record: RawRecord, rival: RawRecord, versioned_by_time: bool) -> bool:
-    if versioned_by_time and record.updated_at and rival.updated_at and record.updated_at != rival.updated_at:
-        return record.updated_at < rival.updated_at
-    return record.read_no < rival.read_no

@@ -21,12 +21,10 @@ class Plain:
 def cursor_first(append: Callable[..., Any]) -> Callable[..., Any]:
     """Storing a page without the guard of invariant 1: its cursor moves in a transaction of its own, before it."""
 
-    def apart(*args: Any, with_last: Callable[[Any], None] | None = None, **kwargs: Any) -> Any:
-        from syncs import log
-
+    def apart(*args: Any, with_last: Callable[[], None] | None = None, **kwargs: Any) -> Any:
         if with_last is not None:
             with transaction.atomic():
-                with_last(log.Tally())
+                with_last()
         return append(*args, **kwargs)
 
     return apart
