@@ -59,3 +59,48 @@ def test_every_link_between_the_docs_leads_somewhere() -> None:
             if not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(root)} -> {target}")
     assert broken == []
+
+
+# --- ARCHITECTURE.md: what it names is there --------------------------------------------------------------------------
+
+ROOT = DOCS.parent
+SOURCES = {
+    path.relative_to(ROOT).with_suffix("").as_posix(): path.read_text()
+    for room in ("sequin_console", "syncs", "consumers")
+    for path in (ROOT / room).rglob("*.py")
+}
+
+
+def named(column: int) -> list[str]:
+    """What stands in backticks in a column of the tables of invariants and mechanisms."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    tables = text[text.index("## Invariants") : text.index("## Where we left")]
+    cells = [line.split("|")[1:-1][column] for line in tables.splitlines() if line.startswith("|")]
+    return sorted({name for cell in cells for name in re.findall(r"`([^`]+)`", cell)})
+
+
+def is_there(name: str) -> bool:
+    """A module (with its folder where a name is several), `module.name` or `Class.attribute`, in one of our rooms."""
+    place, _, attribute = name.partition("(")[0].partition(".")
+    inside = [text for path, text in SOURCES.items() if f"/{path}".endswith(f"/{place}")]
+    inside += [text for text in SOURCES.values() if re.search(rf"^class {place}\b", text, re.MULTILINE)]
+    return any(re.search(rf"\b{attribute}\b(\(| =|: )", text) if attribute else True for text in inside)
+
+
+def test_every_guard_and_mechanism_that_the_architecture_names_is_there() -> None:
+    names = [name for name in named(0) + named(2) if not re.match(r"\{|Sequin-", name)]
+    assert len(names) > 30
+    assert [name for name in names if not is_there(name)] == []
+
+
+def test_every_test_that_the_architecture_names_is_there() -> None:
+    names = named(3)
+    assert len(names) > 15
+    assert [name for name in names if not [*ROOT.glob(f"tests/**/{name}.py"), *ROOT.glob(f"tests/{name}/")]] == []
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    names = set(re.findall(r"`(?:[\w/]+/)?(\w+\.py)`", text))
+    assert len(names) > 15
+    assert sorted(name for name in names if not list(ROOT.glob(f"[!.]*/**/{name}"))) == []
