@@ -5,16 +5,18 @@ Plain JSON, no authentication: the sandbox listens on loopback only. A mistake a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.apps import DEFAULT_CLIENT_ID
 from sandbox.rawjson import load
-from sandbox.salesforce.errors import ApiError
-from sandbox.stripe.errors import StripeError
+from sandbox.refusals import Refusal
+from sandbox.side import Side
 
 Endpoint = Callable[[Request], Awaitable[Any]]
 
@@ -27,7 +29,7 @@ def plain(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
             answer = await endpoint(request)
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        except (ApiError, StripeError) as error:
+        except Refusal as error:
             return JSONResponse({"error": error.message}, error.status)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
@@ -39,13 +41,18 @@ async def body_of(request: Request) -> dict[str, Any]:
     return load(raw) if raw else {}
 
 
+def side_of(request: Request, asked: Mapping[str, Any]) -> Side:
+    """The side that `provider` names. Raises ValueError."""
+    return request.app.state.sandbox.side(asked.get("provider", ""))
+
+
 @plain
 async def state(request: Request) -> Any:
     """Counts per provider and collection, requests served, faults lying in wait, settings."""
     sandbox = request.app.state.sandbox
     counts = {
         provider: {shelf.split("/", 1)[1]: count for shelf, count in sandbox.store.counts(f"{provider}/").items()}
-        for provider in ("salesforce", "stripe")
+        for provider in sandbox.sides
     }
     requests = {name or "/": count for name, count in sandbox.requests.items()}
     return {"counts": counts, "requests": requests, "faults": sandbox.faults.active(),
@@ -72,21 +79,15 @@ async def remove_fault(request: Request) -> Any:
 
 @plain
 async def make_grant(request: Request) -> Any:
-    """A ready Salesforce connection, or a Stripe App's tokens: what a user's approval would have given."""
+    """What a user's approval would have given an app, which is registered unless it is known."""
     sandbox, asked = request.app.state.sandbox, await body_of(request)
-    base = f"{request.url.scheme}://{request.headers['host']}"
-    client_id = asked.get("client_id", "sandbox-console")
+    side = side_of(request, asked)
+    client_id = asked.get("client_id", DEFAULT_CLIENT_ID)
     client_secret = sandbox.apps.secret(client_id)
     if client_secret is None:
         client_id, client_secret = sandbox.apps.add(client_id, asked.get("client_secret", ""))
-    app = {"client_id": client_id, "client_secret": client_secret}
-    if asked.get("provider") == "stripe":
-        mode = asked.get("mode", "test")
-        code = sandbox.stripe.grants.issue_code(client_id, mode)
-        return app | sandbox.stripe.grants.redeem(code, mode)
-    if asked.get("provider") != "salesforce":
-        raise ValueError("provider must be salesforce or stripe")
-    return app | sandbox.salesforce.grants.open_grant(client_id) | {"instance_url": f"{base}/salesforce"}
+    base = f"{request.url.scheme}://{request.headers['host']}/{side.key}"
+    return {"client_id": client_id, "client_secret": client_secret} | side.grant(client_id, asked, base)
 
 
 @plain
@@ -99,38 +100,30 @@ async def make_app(request: Request) -> Any:
 
 @plain
 async def make_key(request: Request) -> Any:
-    """A restricted Stripe key; `permissions` are collections or rights, left out for all."""
+    """A key that somebody makes by hand at the provider; what may be asked for is the side's."""
     asked = await body_of(request)
-    keys, mode = request.app.state.sandbox.stripe.keys, asked.get("mode", "test")
-    if mode not in ("test", "live"):
-        raise ValueError("mode must be test or live")
-    return {"secret": keys.make(mode, asked.get("permissions"), asked.get("expires_in_s", 0)), "mode": mode}
+    return side_of(request, asked).make_key(asked)
 
 
 @plain
 async def revoke(request: Request) -> Any:
-    """`{"provider", "client_id"?, "token"?, "secret"?}`: end grants, one token, or a Stripe key."""
-    sandbox, asked = request.app.state.sandbox, await body_of(request)
-    if asked.get("provider") == "stripe":
-        if "secret" in asked:
-            return {"revoked": int(sandbox.stripe.keys.drop(asked["secret"]))}
-        return {"revoked": sandbox.stripe.grants.end()}
-    grants = sandbox.salesforce.grants
-    if "token" in asked:
-        return {"revoked": int(grants.revoke(asked["token"]))}
-    return {"revoked": grants.revoke_client(asked.get("client_id"))}
+    """`{"provider", "client_id"?, "token"?, "secret"?}`: end grants, one token, or a key."""
+    asked = await body_of(request)
+    return {"revoked": side_of(request, asked).revoke(asked)}
 
 
 @plain
 async def expire(request: Request) -> Any:
-    """`{"provider", "token"?}`: access tokens die, grants live on. A Stripe token or key must be named."""
-    sandbox, asked = request.app.state.sandbox, await body_of(request)
-    if asked.get("provider") == "stripe":
-        return {"expired": int(sandbox.stripe.keys.expire(asked["token"]))}
-    if "token" in asked:
-        sandbox.salesforce.grants.end_session(asked["token"])
-        return {"expired": 1}
-    return {"expired": sandbox.salesforce.grants.end_all_sessions()}
+    """`{"provider", "token"?}`: access tokens die, grants live on."""
+    asked = await body_of(request)
+    return {"expired": side_of(request, asked).expire(asked)}
+
+
+@plain
+async def forget_page_tokens(request: Request) -> Any:
+    """All page tokens that a provider gave out become invalid."""
+    side_of(request, request.path_params).forget_page_tokens()
+    return {"forgotten": True}
 
 
 @plain
@@ -160,23 +153,16 @@ async def reset(request: Request) -> Any:
 
 
 @plain
-async def forget_locators(request: Request) -> Any:
-    """All open Salesforce query locators become invalid."""
-    request.app.state.sandbox.salesforce.queries.forget_locators()
-    return {"forgotten": True}
-
-
-@plain
-async def change_fields(request: Request) -> Any:
-    """POST `{"name", "type"}` adds a custom field to an object; DELETE takes a field away."""
-    salesforce, name = request.app.state.sandbox.salesforce, request.path_params["object"]
-    if request.method == "DELETE":
-        salesforce.org.hide_field(name, request.path_params["field"])
-    else:
-        asked = await body_of(request)
-        salesforce.org.add_field(name, asked["name"], asked.get("type", "string"))
-    salesforce.schema_changed()
-    return {"fields": [field.name for field in salesforce.org.object(name).fields]}
+async def webhooks(request: Request) -> Any:
+    """POST registers a receiver: `{"provider", "url", "secret"?, "events"?}`; GET shows them, and what was sent."""
+    asked = await body_of(request) if request.method == "POST" else request.path_params
+    side = side_of(request, asked)
+    if side.webhooks is None:
+        raise ValueError(f"{side.label} sends no webhooks")
+    if request.method == "POST":
+        return asdict(side.webhooks.register(asked["url"], asked.get("secret", ""), asked.get("events", ["*"])))
+    sent = [item for item in request.app.state.sandbox.courier.sent if item["provider"] == side.key]
+    return {"hooks": [asdict(hook) for hook in side.webhooks.all()], "sent": sent}
 
 
 ROUTES = [
@@ -192,7 +178,7 @@ ROUTES = [
     Route("/settings", settings, methods=["GET", "POST"]),
     Route("/churn", churn, methods=["POST"]),
     Route("/reset", reset, methods=["POST"]),
-    Route("/locators", forget_locators, methods=["DELETE"]),
-    Route("/fields/{object}", change_fields, methods=["POST"]),
-    Route("/fields/{object}/{field}", change_fields, methods=["DELETE"]),
+    Route("/webhooks", webhooks, methods=["POST"]),
+    Route("/webhooks/{provider}", webhooks),
+    Route("/page-tokens/{provider}", forget_page_tokens, methods=["DELETE"]),
 ]

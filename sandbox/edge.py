@@ -18,9 +18,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.apps import LOOPBACK_HOSTS
-from sandbox.faults import PROVIDERS, Fault
+from sandbox.faults import Fault
 
-MAX_HEAD_BYTES = 16_384
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing waits for nothing and sends a RST
 HALF_ARRIVES_S = 0.05
@@ -45,7 +44,7 @@ class Edge:
             return
         provider, target = target_of(scope)
         self.sandbox.requests[provider] += 1
-        struck = self.sandbox.faults.strike(provider, target) if provider in PROVIDERS else []
+        struck = self.sandbox.faults.strike(provider, target) if provider in self.sandbox.sides else []
         send = self._dated(send, sum(fault.seconds for fault in struck if fault.kind == "clock_skew"))
         for fault in struck:
             if fault.kind == "slow":
@@ -67,7 +66,7 @@ class Edge:
         elif fault.kind in BODY_FAULTS:
             await damage(fault.kind, self.app, scope, receive, send)
         else:
-            response = self.sandbox.fault_answers[provider](fault, Headers(scope=scope))
+            response = self.sandbox.sides[provider].answer_fault(fault, Headers(scope=scope))
             await (response or self.app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -77,13 +76,8 @@ class Edge:
             return PlainTextResponse("The sandbox answers loopback names only.", 421)
         if scope["method"] not in SAFE_METHODS and not is_same_origin(headers):
             return PlainTextResponse("Requests from other sites are refused.", 403)
-        if scope["path"].startswith("/salesforce/"):  # REST API guide: URI and headers may have 16,384 bytes together
-            uri = len(scope.get("raw_path") or b"") + len(scope["query_string"])
-            if uri > MAX_HEAD_BYTES:
-                return PlainTextResponse("URI Too Long", 414)
-            if uri + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
-                return PlainTextResponse("Request Header Fields Too Large", 431)
-        return None
+        side = self.sandbox.sides.get(target_of(scope)[0])
+        return side.refuse(scope) if side else None
 
     def _dated(self, send: Send, skew_s: float) -> Send:
         async def dated(message: Message) -> None:

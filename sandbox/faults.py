@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PROVIDERS = ("salesforce", "stripe")
+if TYPE_CHECKING:
+    from sandbox.side import Side
+
 KINDS = {
     "rate_limit": "429: too many requests",
-    "quota": "Salesforce: 403 REQUEST_LIMIT_EXCEEDED",
-    "lock_timeout": "Stripe: 429 lock_timeout without a reason header; Salesforce: 400 QUERY_TIMEOUT",
-    "server_error": "500 with the provider's JSON error",
+    "quota": "what the upstream says when a day's or an hour's calls are used up",
+    "lock_timeout": "somebody else holds what is asked for, or a query took too long",
+    "server_error": "500 with the provider's own error",
     "unavailable": "503 with an HTML page",
     "slow": "the answer comes late",
     "hang": "no answer at all, then the connection closes",
@@ -31,10 +34,13 @@ KINDS = {
     "revoked_grant": "all grants are revoked, with their tokens",
     "lost_page_token": "the place a next page starts at is no longer known",
     "forbidden": "403: no right to read this",
-    "no_read_right": "Salesforce: 400 INVALID_TYPE, as for objects the user may not see",
+    "no_read_right": "no right to read this, in the words for things that do not exist",
     "clock_skew": "the Date header is off",
+    "webhook_duplicate": "a webhook is sent twice",
+    "webhook_out_of_order": "a webhook is sent after the next one",
+    "webhook_drop": "a webhook is never sent",
 }
-DEFAULT_PATHS = {"lost_page_token": {"salesforce": "/query/0r8", "stripe": "starting_after="}}
+WEBHOOK_KINDS = frozenset({"webhook_duplicate", "webhook_out_of_order", "webhook_drop"})
 DEFAULT_SECONDS = {"slow": 2.0, "hang": 600.0, "trickle": 1.0, "clock_skew": 3_600.0}
 QUIET_KINDS = frozenset({"slow", "clock_skew"})
 
@@ -51,16 +57,18 @@ class Fault:
     share: float
     seconds: float
     retry_after: float | None
+    what: str
     hits: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"what": KINDS[self.kind]}
+        return asdict(self)
 
 
 class Faults:
     """All faults lying in wait. They are not kept over a restart."""
 
-    def __init__(self, seed: int = 20261123):
+    def __init__(self, sides: Iterable[type[Side]], seed: int = 20261123):
+        self._sides = {side.key: side for side in sides}
         self._numbers = itertools.count(1)
         self._random = random.Random(seed)
         self._faults: dict[int, Fault] = {}
@@ -71,31 +79,37 @@ class Faults:
         unknown = set(asked) - {"provider", "kind", "path", "times", "share", "seconds", "retry_after"}
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        if provider not in PROVIDERS:
-            raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}")
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+        if provider not in self._sides:
+            raise ValueError(f"provider must be one of {', '.join(self._sides)}")
+        side = self._sides[provider]
+        kinds = side.fault_kinds()
+        if kind not in kinds:
+            raise ValueError(f"kind must be one of {', '.join(kinds)}")
         fault = Fault(
             next(self._numbers),
             provider,
             kind,
-            asked.get("path") or DEFAULT_PATHS.get(kind, {}).get(provider, ""),
+            asked.get("path") or (side.page_token_mark if kind == "lost_page_token" else ""),
             None if asked.get("times") is None else int(asked["times"]),
             float(asked.get("share", 1.0)),
             float(asked.get("seconds", DEFAULT_SECONDS.get(kind, 0.0))),
             None if asked.get("retry_after") is None else float(asked["retry_after"]),
+            kinds[kind],
         )
         if not 0 < fault.share <= 1 or (fault.times is not None and fault.times < 1):
             raise ValueError("share lies above 0 and up to 1, times is 1 or more")
         self._faults[fault.id] = fault
         return fault
 
-    def strike(self, provider: str, target: str) -> list[Fault]:
-        """The faults that strike this request, each counted: any number of quiet ones and at most one other."""
+    def strike(self, provider: str, target: str, *, webhook: bool = False) -> list[Fault]:
+        """The faults that strike this request, each counted: any number of quiet ones and at most one other.
+
+        webhook   it is a webhook on its way out, and `target` the event's name
+        """
         struck: list[Fault] = []
         loud = False
         for fault in list(self._faults.values()):
-            if fault.provider != provider or fault.path not in target:
+            if fault.provider != provider or fault.path not in target or (fault.kind in WEBHOOK_KINDS) != webhook:
                 continue
             if loud and fault.kind not in QUIET_KINDS:
                 continue

@@ -22,18 +22,22 @@ STOP_TIMEOUT_S = 10.0
 
 @dataclass
 class RunningSandbox:
-    """A sandbox that listens. `salesforce` and `stripe` are the base URLs of its providers."""
+    """A sandbox that listens."""
 
     url: str
     process: subprocess.Popen[str]
 
+    def side(self, key: str) -> str:
+        """The base URL of a provider."""
+        return f"{self.url}/{key}"
+
     @property
     def salesforce(self) -> str:
-        return f"{self.url}/salesforce"
+        return self.side("salesforce")
 
     @property
     def stripe(self) -> str:
-        return f"{self.url}/stripe"
+        return self.side("stripe")
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Call the control API: `control("POST", "faults", {...})`. Raises RuntimeError with the answer's text."""

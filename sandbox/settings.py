@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 LIMIT_HEADER_FORMATS = ("short", "long", "per_app")
@@ -27,6 +28,7 @@ class Settings:
     clock_skew_s           the whole sandbox lives this far ahead of the machine's clock
     gzip                   answers are compressed when the client accepts it
     churn_s                seconds between changes made by the sandbox itself; 0 for none
+    own                    what single sides add, under `<side>_<name>`
     """
 
     token_ttl_s: float = 7_200.0
@@ -45,22 +47,26 @@ class Settings:
     clock_skew_s: float = 0.0
     gzip: bool = False
     churn_s: float = 0.0
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self, changes: dict[str, Any]) -> Settings:
         """These settings with some replaced. Raises ValueError for an unknown name or a value of the wrong kind."""
-        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        known = {name: type(value) for name, value in self.as_dict().items()}
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
             if not _fits(value, known[name]):
                 raise ValueError(f"{name} must be a {known[name].__name__}")
-        after = replace(self, **{name: known[name](value) for name, value in changes.items()})
+        given = {name: known[name](value) for name, value in changes.items()}
+        own = {name: given.pop(name) for name in self.own if name in given}
+        after = replace(self, **given, own={**self.own, **own})
         if after.limit_info_format not in LIMIT_HEADER_FORMATS:
             raise ValueError(f"limit_info_format must be one of {', '.join(LIMIT_HEADER_FORMATS)}")
         return after
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All settings by name, the sides' own among them."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "own"} | dict(self.own)
 
 
 def _fits(value: Any, kind: type) -> bool:

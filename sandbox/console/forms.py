@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox.rawjson import Fields, compact, dump, indented, join_object, load, split_object
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-MAIN_FIELDS: dict[str, tuple[str, ...]] = {
-    "Account": ("Name", "Type", "Industry", "Phone", "Website", "AnnualRevenue", "BillingCity", "Description"),
-    "Contact": ("FirstName", "LastName", "AccountId", "Title", "Email", "Phone", "MailingCity", "HasOptedOutOfEmail"),
-    "Lead": ("FirstName", "LastName", "Company", "Status", "Email", "Phone"),
-    "Opportunity": ("Name", "AccountId", "StageName", "Amount", "CloseDate", "NextStep"),
-    "Case": ("Subject", "Status", "Priority", "Origin", "Description"),
-    "Task": ("Subject", "Status", "Priority", "ActivityDate"),
-    "User": ("FirstName", "LastName", "Email", "Title", "IsActive"),
-    "Invoice__c": ("Name", "Account__c", "Amount__c", "Status__c", "Due_Date__c", "Paid__c", "Notes__c"),
-    "customers": ("name", "email", "phone", "description", "balance", "delinquent"),
-    "products": ("name", "description", "active"),
-    "prices": ("nickname", "unit_amount", "currency", "active"),
-    "subscriptions": ("status", "customer", "cancel_at_period_end", "description"),
-    "invoices": ("number", "status", "customer", "amount_due", "currency"),
-    "charges": ("description", "amount", "currency", "status", "customer"),
-    "payment_intents": ("status", "amount", "currency", "customer", "description"),
-}
-SYSTEM_FIELDS = frozenset({"Id", "IsDeleted", "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById",
-                           "SystemModstamp", "Sandbox_Version__c", "id", "object", "created", "livemode",
-                           "metadata"})  # fmt: skip
 INPUTS_AT_MOST = 8
 TITLES = ("Name", "name", "Subject", "description", "number", "email", "code", "filename", "MasterLabel", "type")
 
@@ -44,10 +24,14 @@ class Input:
     choices: Sequence[str] = ()
 
 
-def inputs_of(collection: str, fields: Mapping[str, bytes], choices: Mapping[str, Sequence[str]]) -> list[Input]:
-    """The inputs for a record's main fields; where none are named, its first plain ones."""
-    plain = [name for name, raw in fields.items() if name not in SYSTEM_FIELDS and raw[:1] not in (b"{", b"[")]
-    names = MAIN_FIELDS.get(collection) or plain[:INPUTS_AT_MOST]
+def plain_names(fields: Mapping[str, bytes], system: Collection[str]) -> list[str]:
+    """The first fields that hold one value each, and that people may edit."""
+    plain = [name for name, raw in fields.items() if name not in system and raw[:1] not in (b"{", b"[")]
+    return plain[:INPUTS_AT_MOST]
+
+
+def inputs_of(names: Sequence[str], fields: Mapping[str, bytes], choices: Mapping[str, Sequence[str]]) -> list[Input]:
+    """The inputs for these fields of a record."""
     return [_input(name, fields.get(name, b"null"), choices.get(name, ())) for name in names]
 
 
@@ -63,8 +47,11 @@ def _input(name: str, raw: bytes, choices: Sequence[str]) -> Input:
     return Input(name, label_of(name), kind, value, choices)
 
 
-def changes_from(form: Mapping[str, str], fields: Mapping[str, bytes]) -> Fields:
-    """What a posted form changes: an edited input wins over the raw JSON. Raises ValueError for broken JSON."""
+def changes_from(form: Mapping[str, str], fields: Mapping[str, bytes], system: Collection[str]) -> Fields:
+    """What a posted form changes: an edited input wins over the raw JSON, and nobody edits what is the system's.
+
+    Raises ValueError for broken JSON.
+    """
     changes: Fields = {}
     if "raw" in form:
         given = split_object(compact(form["raw"]))
@@ -75,7 +62,7 @@ def changes_from(form: Mapping[str, str], fields: Mapping[str, bytes]) -> Fields
         text = text.replace("\r\n", "\n")
         if key.startswith("field.") and text != text_of(before).replace("\r\n", "\n"):
             changes[name] = raw_of(text, before)
-    return {name: raw for name, raw in changes.items() if name not in SYSTEM_FIELDS or name == "metadata"}
+    return {name: raw for name, raw in changes.items() if name not in system}
 
 
 def text_of(raw: bytes) -> str:

@@ -9,20 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from sandbox import apps, seed
 from sandbox.console import forms
-from sandbox.console.ready_faults import READY_FAULTS
-from sandbox.faults import KINDS as FAULT_KINDS
-from sandbox.faults import PROVIDERS
 from sandbox.rawjson import split_object, view_object
-from sandbox.records import Collections
-from sandbox.salesforce.errors import ApiError
+from sandbox.records import Records
+from sandbox.refusals import Refusal
+from sandbox.side import Side
 from sandbox.store import Row
-from sandbox.stripe.errors import StripeError
-from sandbox.stripe.keys import DEMO_KEYS
 
 PAGE_ROWS = 50
-LABELS = {"salesforce": "Salesforce", "stripe": "Stripe"}
 
 
 class UnknownCollection(Exception):
@@ -31,34 +25,30 @@ class UnknownCollection(Exception):
 
 async def home(request: Request) -> Response:
     """One provider's collections with their counts, and how to connect to it."""
-    provider = request.path_params.get("provider", "salesforce")
-    if provider not in PROVIDERS:
-        return _page(request, "missing.html", {"what": f"a provider called {provider}"}, 404)
-    collections = _collections(request)
-    counts = collections.sandbox.store.counts(collections.shelf(provider, ""))
-    listed = [(name, counts.get(collections.shelf(provider, name), 0)) for name in collections.names(provider)]
-    listed = [item for item in listed if item[0] != "events"]
-    base = f"{request.url.scheme}://{request.headers['host']}/{provider}"
-    connect = {"Base URL": base}
-    if provider == "salesforce":
-        connect |= {"Client ID": apps.DEFAULT_CLIENT_ID, "Client secret": apps.DEFAULT_CLIENT_SECRET}
-    else:
-        connect |= {"Test key": DEMO_KEYS["test"], "Live key": DEMO_KEYS["live"]}
-    context = {"provider": provider, "collections": listed, "connect": connect, "mode": collections.mode,
-               "total": sum(count for _, count in listed),
-               "served": collections.sandbox.requests[provider]}  # fmt: skip
+    sandbox = request.app.state.sandbox
+    side = sandbox.sides.get(request.path_params.get("provider", next(iter(sandbox.sides))))
+    if side is None:
+        return _page(request, "missing.html", {"what": f"a provider called {request.path_params['provider']}"}, 404)
+    records = _records(request, side)
+    counts = sandbox.store.counts(records.shelf(""))
+    listed = [(name, counts.get(records.shelf(name), 0)) for name in records.shown()]
+    base = f"{request.url.scheme}://{request.headers['host']}/{side.key}"
+    context = _shown(side, records) | {
+        "collections": listed, "connect": side.connect(base), "total": sum(count for _, count in listed),
+        "served": sandbox.requests[side.key],
+    }  # fmt: skip
     return _page(request, "home.html", context)
 
 
 async def record_list(request: Request) -> Response:
     """The records of a collection, last changed first, narrowed by a search in their JSON."""
-    collections, provider, name = _named(request)
+    side, records, name = _named(request)
     wanted = request.query_params.get("q", "").strip()
     asked = request.query_params.get("page", "1")
     page = max(int(asked), 1) if asked.isdigit() else 1
-    sandbox = collections.sandbox
+    sandbox = request.app.state.sandbox
     sandbox.store.settle(sandbox.clock.now_ms())
-    where, params = "shelf = ?", [collections.shelf(provider, name)]
+    where, params = "shelf = ?", [records.shelf(name)]
     if wanted:
         where += " AND body LIKE ? ESCAPE '\\'"
         params.append("%" + wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%")
@@ -72,59 +62,63 @@ async def record_list(request: Request) -> Response:
          "deleted": deleted}
         for record, stamp_ms, version, deleted, body in found[:PAGE_ROWS]
     ]  # fmt: skip
-    context = {"provider": provider, "name": name, "mode": collections.mode, "rows": rows, "q": wanted, "page": page,
-               "has_more": len(found) > PAGE_ROWS}  # fmt: skip
+    context = _shown(side, records) | {
+        "name": name, "rows": rows, "q": wanted, "page": page, "has_more": len(found) > PAGE_ROWS,
+    }  # fmt: skip
     return _page(request, "records.html", context)
 
 
 async def record_new(request: Request) -> Response:
     """A form filled with a believable record; POST creates it."""
-    collections, provider, name = _named(request)
+    side, records, name = _named(request)
     form = await _form(request)
-    fields = seed.believable(collections.sandbox, provider, name, 1, collections.mode)[0]
+    fields = records.believable(name, 1)[0]
     if request.method == "GET":
-        return _record_page(request, collections, provider, name, None, fields)
+        return _record_page(request, side, records, name, None, fields)
     try:
-        given = {**split_object(form["raw"]), **forms.changes_from(form, split_object(form["raw_before"]))}
-        record = collections.create(provider, name, [given])[0]
-    except (ValueError, KeyError, ApiError, StripeError) as error:
-        return _record_page(request, collections, provider, name, None, fields, _words(error), form.get("raw"))
-    return _go(collections, provider, name, record, "created")
+        given = {
+            **split_object(form["raw"]),
+            **forms.changes_from(form, split_object(form["raw_before"]), side.system_fields),
+        }
+        record = records.create(name, [given])[0]
+    except (ValueError, KeyError, Refusal) as error:
+        return _record_page(request, side, records, name, None, fields, _words(error), form.get("raw"))
+    return _go(side, records, name, record, "created")
 
 
 async def record_edit(request: Request) -> Response:
     """One record; POST saves, deletes or undeletes it."""
-    collections, provider, name = _named(request)
+    side, records, name = _named(request)
     try:
-        row = collections.find(provider, name, request.path_params["id"])
+        row = records.find(name, request.path_params["id"])
     except KeyError:
         return _page(request, "missing.html", {"what": f"a record {request.path_params['id']} in {name}"}, 404)
     fields = split_object(row.body)
     if request.method == "GET":
-        return _record_page(request, collections, provider, name, row, fields)
+        return _record_page(request, side, records, name, row, fields)
     form = await _form(request)
     try:
-        done = _act(collections, provider, name, row, form)
-    except (ValueError, KeyError, ApiError, StripeError) as error:
-        return _record_page(request, collections, provider, name, row, fields, _words(error), form.get("raw"))
+        done = _act(side, records, name, row, form)
+    except (ValueError, KeyError, Refusal) as error:
+        return _record_page(request, side, records, name, row, fields, _words(error), form.get("raw"))
     if done == "deleted for good":
-        return RedirectResponse(_url(provider, name) + _query(collections, done=done), 303)
-    return _go(collections, provider, name, row.id, done)
+        return RedirectResponse(_url(side, name) + _query(side, records, done=done), 303)
+    return _go(side, records, name, row.id, done)
 
 
-def _act(collections: Collections, provider: str, name: str, row: Row, form: dict[str, str]) -> str:
+def _act(side: Side, records: Records, name: str, row: Row, form: dict[str, str]) -> str:
     """Do what the pressed button says; what was done, in a word or two."""
     action = form.get("action", "save")
     if action == "undelete":
-        collections.undelete(provider, name, row.id)
+        records.undelete(name, row.id)
         return "brought back"
     if action in ("delete", "delete_hard"):
-        collections.delete(provider, name, row.id, hard=action == "delete_hard")
+        records.delete(name, row.id, hard=action == "delete_hard")
         return "deleted for good" if action == "delete_hard" else "deleted"
-    changes = forms.changes_from(form, split_object(row.body))
+    changes = forms.changes_from(form, split_object(row.body), side.system_fields)
     if not changes:
         return "left as it was"
-    collections.update(provider, name, row.id, changes)
+    records.update(name, row.id, changes)
     return "saved"
 
 
@@ -132,8 +126,8 @@ async def faults(request: Request) -> Response:
     """Faults to set with one click, and those lying in wait. POST sets one, or takes one or all away."""
     sandbox = request.app.state.sandbox
     if request.method == "GET":
-        context = {"active": sandbox.faults.active(), "ready": READY_FAULTS, "kinds": FAULT_KINDS,
-                   "providers": LABELS}  # fmt: skip
+        kinds = {kind: words for side in sandbox.sides.values() for kind, words in side.fault_kinds().items()}
+        context = {"active": sandbox.faults.active(), "kinds": kinds, "sides": sandbox.sides}
         return _page(request, "faults.html", context)
     form = await _form(request)
     if form.get("action") == "clear":
@@ -153,50 +147,56 @@ async def faults(request: Request) -> Response:
 
 
 def _record_page(
-    request: Request, collections: Collections, provider: str, name: str, row: Row | None, fields: dict[str, bytes],
+    request: Request, side: Side, records: Records, name: str, row: Row | None, fields: dict[str, bytes],
     error: str = "", raw: str | None = None,
 ) -> Response:  # fmt: skip
-    sobject = collections.org.objects.get(name) if provider == "salesforce" else None
-    choices = {field.name: field.choices for field in sobject.fields if field.type == "picklist"} if sobject else {}
     text = forms.raw_text(fields)
-    context = {
-        "provider": provider, "name": name, "mode": collections.mode, "row": row, "error": error, "raw_before": text,
-        "inputs": forms.inputs_of(name, fields, choices), "raw": raw or text,
+    names = side.main_fields.get(name) or forms.plain_names(fields, side.system_fields)
+    context = _shown(side, records) | {
+        "name": name, "row": row, "error": error, "raw_before": text, "undeletes": side.undeletes,
+        "inputs": forms.inputs_of(names, fields, records.choices(name)), "raw": raw or text,
         "title": forms.title_of(fields, row.id) if row else f"New record in {name}",
     }  # fmt: skip
     return _page(request, "record.html", context, 422 if error else 200)
 
 
-def _named(request: Request) -> tuple[Collections, str, str]:
-    collections = _collections(request)
-    provider, name = request.path_params["provider"], request.path_params["collection"]
+def _named(request: Request) -> tuple[Side, Records, str]:
+    sandbox, name = request.app.state.sandbox, request.path_params["collection"]
     try:
-        collections.check(provider, name)
+        side = sandbox.side(request.path_params["provider"])
+        records = _records(request, side)
+        records.check(name)
     except ValueError as error:
         raise UnknownCollection from error
-    return collections, provider, name
+    return side, records, name
 
 
-def _collections(request: Request) -> Collections:
-    mode = request.query_params.get("mode", "test")
-    return Collections(request.app.state.sandbox, mode if mode == "live" else "test")
+def _records(request: Request, side: Side) -> Records:
+    mode = request.query_params.get("mode", "")
+    return side.records(mode if mode in side.modes else side.modes[0])
+
+
+def _shown(side: Side, records: Records) -> dict[str, Any]:
+    """What every page of a provider says: whose it is, and the mode in its links unless it is the usual one."""
+    return {"provider": side.key, "modes": side.modes, "mode": records.mode, "usual": side.modes[0],
+            "live": "" if records.mode == side.modes[0] else urlencode({"mode": records.mode})}  # fmt: skip
 
 
 async def _form(request: Request) -> dict[str, str]:
     return {name: str(value) for name, value in (await request.form()).items()} if request.method == "POST" else {}
 
 
-def _url(provider: str, name: str, record: str = "") -> str:
-    return f"/browse/{provider}/{name}" + (f"/{quote(record, safe='')}" if record else "")
+def _url(side: Side, name: str, record: str = "") -> str:
+    return f"/browse/{side.key}/{name}" + (f"/{quote(record, safe='')}" if record else "")
 
 
-def _query(collections: Collections, **params: str) -> str:
-    more = {"mode": "live"} if collections.mode == "live" else {}
+def _query(side: Side, records: Records, **params: str) -> str:
+    more = {} if records.mode == side.modes[0] else {"mode": records.mode}
     return "?" + urlencode(params | more)
 
 
-def _go(collections: Collections, provider: str, name: str, record: str, done: str) -> Response:
-    return RedirectResponse(_url(provider, name, record) + _query(collections, done=done), 303)
+def _go(side: Side, records: Records, name: str, record: str, done: str) -> Response:
+    return RedirectResponse(_url(side, name, record) + _query(side, records, done=done), 303)
 
 
 def _words(error: Exception) -> str:
@@ -205,7 +205,8 @@ def _words(error: Exception) -> str:
 
 def _page(request: Request, template: str, context: dict[str, Any], status: int = 200) -> Response:
     sandbox = request.app.state.sandbox
-    shared = {"labels": LABELS, "fault_count": len(sandbox.faults.active()),
+    labels = {key: side.label for key, side in sandbox.sides.items()}
+    shared = {"labels": labels, "fault_count": len(sandbox.faults.active()),
               "done": request.query_params.get("done", ""),
               "problem": request.query_params.get("error", "")}  # fmt: skip
     return sandbox.pages.TemplateResponse(request, template, shared | context, status)

@@ -18,7 +18,7 @@ from sandbox.salesforce.rest import DATA, resource
 @resource
 async def jobs(request: Request) -> Response:
     """Make a query job, or list them."""
-    bulk = request.app.state.sandbox.salesforce.bulk
+    bulk = request.scope["side"].bulk
     if request.method == "GET":
         return JSONResponse(bulk.all())
     return JSONResponse(bulk.create(json.loads(await request.body() or b"{}")))
@@ -27,7 +27,7 @@ async def jobs(request: Request) -> Response:
 @resource
 async def job(request: Request) -> Response:
     """Look at, abort or delete a query job."""
-    bulk, job_id = request.app.state.sandbox.salesforce.bulk, request.path_params["job"]
+    bulk, job_id = request.scope["side"].bulk, request.path_params["job"]
     if request.method == "DELETE":
         bulk.delete(job_id)
         return Response(status_code=204)
@@ -42,7 +42,7 @@ async def job_results(request: Request) -> Response:
     size = request.query_params.get("maxRecords", "0")
     if not size.isdigit():
         raise ApiError(400, "INVALID_PARAMETER", "maxRecords must be a number")
-    body, headers = request.app.state.sandbox.salesforce.bulk.results(
+    body, headers = request.scope["side"].bulk.results(
         request.path_params["job"], request.query_params.get("locator", ""), int(size)
     )
     return Response(body, media_type="text/csv; charset=UTF-8", headers=headers)
@@ -51,7 +51,7 @@ async def job_results(request: Request) -> Response:
 @resource
 async def job_pages(request: Request) -> Response:
     """Where a job's result pages lie."""
-    return JSONResponse(request.app.state.sandbox.salesforce.bulk.result_pages(request.path_params["job"]))
+    return JSONResponse(request.scope["side"].bulk.result_pages(request.path_params["job"]))
 
 
 ROUTES = [

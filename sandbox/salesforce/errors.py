@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
+from sandbox.refusals import Refusal
+
 EDGE_PAGE = """<!DOCTYPE html>
 <html><head><title>Service Unavailable</title></head>
 <body><h1>We are down for maintenance.</h1><p>Sorry for the inconvenience. We will be back shortly.</p></body></html>
 """
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """Raised anywhere below a REST route; the answer is `[{"message", "errorCode"}]`."""
 
     def __init__(self, status: int, code: str, message: str):

@@ -6,13 +6,12 @@ most 5 live refresh tokens an app, a sixth approval silently ends the oldest
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import secrets
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox.clock import SECOND_MS
+from sandbox.kit.consent import challenge_of
 from sandbox.rawjson import dump, load
 from sandbox.salesforce.errors import OAuthError
 from sandbox.salesforce.org import Org
@@ -193,11 +192,6 @@ class Grants:
     def _find(self, refresh_token: str) -> Grant | None:
         note = self.store.note("sf_grant", refresh_token)
         return Grant(**load(note)) if note else None
-
-
-def challenge_of(verifier: str) -> str:
-    """The S256 challenge of a verifier: base64url of its SHA-256, no padding (RFC 7636, section 4.2)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def new_refresh_token() -> str:

@@ -6,15 +6,14 @@ Source: Salesforce help, "OAuth Authorization Flows", "OAuth 2.0 Web Server Flow
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.apps import is_allowed_redirect
+from sandbox.kit.consent import asked_of, back, client_of, consent_page, is_known_app, untrusted
 from sandbox.rawjson import load
 from sandbox.salesforce.errors import OAuthError
 from sandbox.salesforce.grants import Grants
@@ -26,7 +25,6 @@ SCOPE_WORDS = {
     "id": "See who you are", "profile": "See your profile", "email": "See your email address", "full": "Full access",
     "web": "Manage your data through the web",
 }  # fmt: skip
-ASKED = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 
 
 def base_url(request: Request) -> str:
@@ -36,43 +34,25 @@ def base_url(request: Request) -> str:
 
 async def authorize(request: Request) -> Response:
     """GET shows the consent page; POST, from its buttons, goes back to the app with a code or a refusal."""
-    sandbox = request.app.state.sandbox
-    form = await request.form() if request.method == "POST" else request.query_params
-    asked = {name: str(form.get(name, "")) for name in ASKED}
-    refusal = _check_authorize(sandbox, asked)
-    if refusal:
-        context: dict[str, Any] = {"error": refusal[0], "description": refusal[1]}
-        return sandbox.pages.TemplateResponse(request, "oauth_error.html", context, 400)
+    asked, form = await asked_of(request)
+    if not is_known_app(request, asked["client_id"]):
+        return untrusted(request, "invalid_client_id", "client identifier invalid")
+    if not is_allowed_redirect(asked["redirect_uri"]):
+        return untrusted(request, "redirect_uri_mismatch", "redirect_uri must match configuration")
     if asked["response_type"] != "code":
-        return _back(asked, {"error": "unsupported_response_type", "error_description": "response type not supported"})
+        return back(asked, {"error": "unsupported_response_type", "error_description": "response type not supported"})
     if asked["code_challenge"] and asked["code_challenge_method"] not in ("", "S256"):
-        return _back(asked, {"error": "invalid_request", "error_description": "invalid code challenge method"})
+        return back(asked, {"error": "invalid_request", "error_description": "invalid code challenge method"})
     scope = asked["scope"] or "api refresh_token"
     if request.method == "GET":
         words = [SCOPE_WORDS.get(name, name) for name in scope.split()]
-        context = {"provider": "Salesforce", "asked": asked, "scopes": words, "account": "Sandbox org (Ada Okafor)"}
-        return sandbox.pages.TemplateResponse(request, "consent.html", context)
+        return consent_page(request, "Salesforce", asked, words, "Sandbox org (Ada Okafor)")
     if form.get("answer") != "allow":
         denied = {"error": "access_denied", "error_description": "end-user denied authorization"}
-        return _back(asked, denied)
-    grants: Grants = sandbox.salesforce.grants
+        return back(asked, denied)
+    grants: Grants = request.scope["side"].grants
     code = grants.issue_code(asked["client_id"], asked["redirect_uri"], scope, asked["code_challenge"])
-    return _back(asked, {"code": code})
-
-
-def _check_authorize(sandbox: Any, asked: dict[str, str]) -> tuple[str, str] | None:
-    """What must not be answered by a redirect, for the redirect itself cannot be trusted."""
-    if sandbox.apps.secret(asked["client_id"]) is None:
-        return "invalid_client_id", "client identifier invalid"
-    if not is_allowed_redirect(asked["redirect_uri"]):
-        return "redirect_uri_mismatch", "redirect_uri must match configuration"
-    return None
-
-
-def _back(asked: dict[str, str], answer: dict[str, str]) -> Response:
-    params = answer | ({"state": asked["state"]} if asked["state"] else {})
-    separator = "&" if "?" in asked["redirect_uri"] else "?"
-    return RedirectResponse(asked["redirect_uri"] + separator + urlencode(params), 303)
+    return back(asked, {"code": code})
 
 
 async def token(request: Request) -> Response:
@@ -81,8 +61,8 @@ async def token(request: Request) -> Response:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return OAuthError("invalid_request", "content type not supported").response()
     form = {name: str(value) for name, value in (await request.form()).items()}
-    client_id, client_secret = _client(request, form)
-    grants: Grants = sandbox.salesforce.grants
+    client_id, client_secret = client_of(request, form)
+    grants: Grants = request.scope["side"].grants
     try:
         if sandbox.apps.secret(client_id) is None:
             raise OAuthError("invalid_client_id", "client identifier invalid")
@@ -113,22 +93,10 @@ def _granted(grants: Grants, form: dict[str, str], client_id: str) -> dict[str, 
     raise OAuthError("unsupported_grant_type", "grant type not supported")
 
 
-def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
-    """Client id and secret: from the form, or from HTTP Basic."""
-    scheme, _, packed = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            client_id, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return "", ""
-        return client_id, secret
-    return form.get("client_id", ""), form.get("client_secret", "")
-
-
 async def revoke(request: Request) -> Response:
     """200 with no body, or `invalid_token`."""
     form = await request.form() if request.method == "POST" else request.query_params
-    grants: Grants = request.app.state.sandbox.salesforce.grants
+    grants: Grants = request.scope["side"].grants
     if not grants.revoke(str(form.get("token", ""))):
         return OAuthError("invalid_token", "invalid token").response()
     return Response(status_code=200)
@@ -138,7 +106,7 @@ async def userinfo(request: Request) -> Response:
     """Who the session belongs to."""
     sandbox = request.app.state.sandbox
     scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
-    session = sandbox.salesforce.grants.session(access_token) if scheme.lower() == "bearer" else None
+    session = request.scope["side"].grants.session(access_token) if scheme.lower() == "bearer" else None
     if session is None:
         return Response("Bad_OAuth_Token" if access_token else "Missing_OAuth_Token", 403, media_type="text/html")
     base = base_url(request)

@@ -7,7 +7,7 @@ Source: REST API guide (v67.0); SOAP API guide, "merge()" and "undelete()"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,22 +79,22 @@ class Org:
 
     # ---- records
 
-    def create(self, object_name: str, values: Iterable[Fields], *, at_ms: int | None = None) -> list[Row]:
+    def create(self, object_name: str, values: Iterable[Fields], *, stamps: Sequence[int] | None = None) -> list[Row]:
         """New records from raw field values; `Id`, `CreatedDate` and `SystemModstamp` may be among them.
 
-        All others get the same stamp: now, or `at_ms`.
+        Without those, each gets its stamp of `stamps`, or all get the same: now.
         """
         sobject = self.object(object_name)
         batch = list(values)
-        now_ms = whole_second(self.clock.now_ms() if at_ms is None else at_ms)
+        stamps = stamps or [self.clock.now_ms()] * len(batch)
         first = self.store.count_up(f"salesforce/{object_name}", len(batch))
         rows = []
         with self.store.transaction():
-            for number, fields in enumerate(batch, first):
+            for number, (fields, stamp) in enumerate(zip(batch, stamps, strict=True), first):
                 new_id = load(fields["Id"]) if "Id" in fields else record_id(sobject.prefix, number)
                 version = self.store.next_version(self.shelf(object_name), new_id) if "Id" in fields else 1
-                created_ms = parse_time(load(fields["CreatedDate"])) if "CreatedDate" in fields else now_ms
-                stamp_ms = parse_time(load(fields["SystemModstamp"])) if "SystemModstamp" in fields else now_ms
+                created_ms = parse_time(load(fields["CreatedDate"])) if "CreatedDate" in fields else stamp
+                stamp_ms = parse_time(load(fields["SystemModstamp"])) if "SystemModstamp" in fields else stamp
                 rows.append(
                     self._row(sobject, new_id, fields, version, whole_second(created_ms), whole_second(stamp_ms))
                 )

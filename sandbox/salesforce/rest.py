@@ -58,12 +58,12 @@ def enter(request: Request) -> None:
     """Let a caller with a living session and some quota left in. Raises INVALID_SESSION_ID, REQUEST_LIMIT_EXCEEDED."""
     sandbox = request.app.state.sandbox
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("bearer", "oauth") or sandbox.salesforce.grants.session(token.strip()) is None:
+    if scheme.lower() not in ("bearer", "oauth") or request.scope["side"].grants.session(token.strip()) is None:
         raise invalid_session()
     settings = sandbox.settings
     if settings.quota_used >= settings.quota_max:
         raise over_quota()
-    sandbox.use_quota()
+    request.scope["side"].use_quota()
 
 
 def limit_header(sandbox: Any) -> str:
@@ -112,7 +112,7 @@ async def limits(request: Request) -> Response:
 @resource
 async def sobjects(request: Request) -> Response:
     """The global describe."""
-    org = request.app.state.sandbox.salesforce.org
+    org = request.scope["side"].org
     listed = [sobject.listed() for sobject in org.objects.values()]
     return JSONResponse({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
 
@@ -120,9 +120,8 @@ async def sobjects(request: Request) -> Response:
 @resource
 async def describe(request: Request) -> Response:
     """All about one object; 304 when nothing changed since `If-Modified-Since`."""
-    sandbox = request.app.state.sandbox
     sobject = find_object(request)
-    changed = formatdate(sandbox.salesforce.schema_changed_ms / 1000, usegmt=True)
+    changed = formatdate(request.scope["side"].schema_changed_ms / 1000, usegmt=True)
     if request.headers.get("if-modified-since") == changed:
         return Response(status_code=304)
     return JSONResponse(described(sobject), headers={"Last-Modified": changed})
@@ -137,7 +136,7 @@ def described(sobject: SObject) -> dict[str, Any]:
 
 def find_object(request: Request) -> SObject:
     name = request.path_params["name"].lower()
-    for known, sobject in request.app.state.sandbox.salesforce.org.objects.items():
+    for known, sobject in request.scope["side"].org.objects.items():
         if known.lower() == name:
             return sobject
     raise not_found()
@@ -151,7 +150,7 @@ async def query(request: Request) -> Response:
         raise malformed_query("A query string has to be specified")
     asked = BATCH_SIZE.search(request.headers.get("sforce-query-options", ""))
     with_deleted = request.url.path.rstrip("/").lower().endswith("queryall")
-    queries = request.app.state.sandbox.salesforce.queries
+    queries = request.scope["side"].queries
     body = queries.run(text, with_deleted=with_deleted, batch=int(asked[1]) if asked else 2_000)
     return Response(body, media_type="application/json;charset=UTF-8")
 
@@ -159,14 +158,14 @@ async def query(request: Request) -> Response:
 @resource
 async def query_more(request: Request) -> Response:
     """The page behind a `nextRecordsUrl`."""
-    body = request.app.state.sandbox.salesforce.queries.more(request.path_params["locator"])
+    body = request.scope["side"].queries.more(request.path_params["locator"])
     return Response(body, media_type="application/json;charset=UTF-8")
 
 
 @resource
 async def record(request: Request) -> Response:
     """One record with all its fields; one in the bin answers ENTITY_IS_DELETED."""
-    salesforce = request.app.state.sandbox.salesforce
+    salesforce = request.scope["side"]
     sobject, wanted = find_object(request), request.path_params["id"]
     salesforce.org.store.settle(salesforce.org.clock.now_ms())
     row = salesforce.org.store.visible(salesforce.org.shelf(sobject.name), wanted)
@@ -185,14 +184,14 @@ async def record(request: Request) -> Response:
 async def deleted(request: Request) -> Response:
     """Ids deleted in a span of time."""
     start, end = request.query_params.get("start", ""), request.query_params.get("end", "")
-    return JSONResponse(deleted_ids(request.app.state.sandbox.salesforce.org, find_object(request), start, end))
+    return JSONResponse(deleted_ids(request.scope["side"].org, find_object(request), start, end))
 
 
 @resource
 async def updated(request: Request) -> Response:
     """Ids changed in a span of time."""
     start, end = request.query_params.get("start", ""), request.query_params.get("end", "")
-    return JSONResponse(updated_ids(request.app.state.sandbox.salesforce.org, find_object(request), start, end))
+    return JSONResponse(updated_ids(request.scope["side"].org, find_object(request), start, end))
 
 
 @resource
@@ -208,7 +207,7 @@ async def batch(request: Request) -> Response:
 
 def _batched(request: Request, part: dict[str, Any]) -> dict[str, Any]:
     match = re.fullmatch(r"/?(?:services/data/)?v[\d.]+/sobjects(?:/(\w+)/describe/?|/?)", part.get("url", ""))
-    org = request.app.state.sandbox.salesforce.org
+    org = request.scope["side"].org
     try:
         if part.get("method", "GET").upper() != "GET" or match is None:
             raise not_found()

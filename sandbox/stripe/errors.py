@@ -9,10 +9,12 @@ import json
 
 from starlette.responses import Response
 
+from sandbox.refusals import Refusal
+
 INVALID_REQUEST = "invalid_request_error"
 
 
-class StripeError(Exception):
+class StripeError(Refusal):
     """Raised anywhere below a Stripe route; the answer is `{"error": {…}}`."""
 
     def __init__(

@@ -5,8 +5,6 @@ Source: https://docs.stripe.com/keys, https://docs.stripe.com/stripe-apps/api-au
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from sandbox.clock import SECOND_MS
+from sandbox.kit.access import presented
 from sandbox.rawjson import dump, load
 from sandbox.stripe.account import ACCOUNT_ID, Account
 from sandbox.stripe.catalogue import KINDS, Kind
@@ -130,12 +129,5 @@ def _all_kinds() -> list[Kind]:
 
 def secret_of(headers: Headers) -> str:
     """The key of a request: as bearer, or as the user name of HTTP Basic with an empty password."""
-    scheme, _, rest = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return rest.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(rest, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""
+    shown = presented(headers)
+    return {"bearer": shown.secret, "basic": shown.user}.get(shown.scheme, "")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.apps import DEFAULT_CLIENT_SECRET, is_allowed_redirect
+from sandbox.apps import DEFAULT_CLIENT_SECRET
 from sandbox.clock import DAY_MS, SECOND_MS
+from sandbox.kit.consent import asked_of, back, consent_page, unknown_app
 from sandbox.rawjson import dump, load
 from sandbox.stripe.account import ACCOUNT_ID, MODES
 from sandbox.stripe.keys import DEVELOPER_KEYS, Key, Keys, secret_of
@@ -83,34 +83,24 @@ class AppGrants:
 
 async def authorize(request: Request) -> Response:
     """GET shows the consent page with the mode to install in; POST goes back with a code or a refusal."""
-    sandbox = request.app.state.sandbox
-    form = await request.form() if request.method == "POST" else request.query_params
-    asked = {name: str(form.get(name, "")) for name in ASKED}
-    if sandbox.apps.secret(asked["client_id"]) is None or not is_allowed_redirect(asked["redirect_uri"]):
-        context: dict[str, Any] = {
-            "error": "invalid_request",
-            "description": "The client id or the redirect URI is not registered.",
-        }
-        return sandbox.pages.TemplateResponse(request, "oauth_error.html", context, 400)
+    asked, form = await asked_of(request, ASKED)
+    refusal = unknown_app(request, asked)
+    if refusal is not None:
+        return refusal
     if request.method == "GET":
         scopes = ["Read all objects of the account"]
-        context = {"provider": "Stripe", "asked": asked, "scopes": scopes, "account": "Sandbox Coffee Works",
-                   "modes": MODES}  # fmt: skip
-        return sandbox.pages.TemplateResponse(request, "consent.html", context)
+        return consent_page(request, "Stripe", asked, scopes, "Sandbox Coffee Works", modes=MODES)
     mode = str(form.get("mode", "test"))
     if form.get("answer") != "allow" or mode not in MODES:
         answer = {"error": "access_denied", "error_description": "The user denied your request"}
     else:
-        answer = {"code": sandbox.stripe.grants.issue_code(asked["client_id"], mode), "scope": "stripe_apps"}
-    if asked["state"]:
-        answer["state"] = asked["state"]
-    separator = "&" if "?" in asked["redirect_uri"] else "?"
-    return RedirectResponse(asked["redirect_uri"] + separator + urlencode(answer), 303)
+        answer = {"code": request.scope["side"].grants.issue_code(asked["client_id"], mode), "scope": "stripe_apps"}
+    return back(asked, answer)
 
 
 async def token(request: Request) -> Response:
     """`POST /v1/oauth/token`: authorization_code and refresh_token."""
-    grants: AppGrants = request.app.state.sandbox.stripe.grants
+    grants: AppGrants = request.scope["side"].grants
     mode = developer_mode(secret_of(request.headers))
     if mode is None:
         return _refused("invalid_client", "No such API key", 401)

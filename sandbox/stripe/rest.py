@@ -33,7 +33,7 @@ def resource(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         try:
             if not VERSION.fullmatch(version):
                 raise StripeError(400, f"Invalid Stripe API version: {version}")
-            secret, key = sandbox.stripe.keys.check(request.headers)
+            secret, key = request.scope["side"].keys.check(request.headers)
             _check_account(request)
             body = indented(await endpoint(request, secret, key))
             response = Response(body, media_type="application/json")
@@ -65,7 +65,7 @@ def list_of(kind: Kind) -> Endpoint:
     """The endpoint of a kind's list."""
 
     async def listed(request: Request, secret: str, key: Key) -> bytes:
-        stripe = request.app.state.sandbox.stripe
+        stripe = request.scope["side"]
         stripe.keys.check_right(secret, key, kind.right)
         lists: Lists = stripe.lists
         parent = request.path_params.get("parent", "")
@@ -79,7 +79,7 @@ def one_of(kind: Kind) -> Endpoint:
     """The endpoint of one object of a kind."""
 
     async def found(request: Request, secret: str, key: Key) -> bytes:
-        stripe = request.app.state.sandbox.stripe
+        stripe = request.scope["side"]
         stripe.keys.check_right(secret, key, kind.right)
         return stripe.lists.one(kind, key.mode, request.path_params["id"])
 
@@ -88,7 +88,7 @@ def one_of(kind: Kind) -> Endpoint:
 
 async def account(request: Request, secret: str, key: Key) -> bytes:
     """The key's own account."""
-    request.app.state.sandbox.stripe.keys.check_right(secret, key, ACCOUNT_RIGHT)
+    request.scope["side"].keys.check_right(secret, key, ACCOUNT_RIGHT)
     return dump({
         "id": ACCOUNT_ID, "object": "account", "business_profile": {"name": "Sandbox Coffee Works", "url": None},
         "business_type": "company", "charges_enabled": True, "country": "DE", "created": 1_600_000_000,
@@ -102,7 +102,7 @@ def of_customer(kind: Kind) -> Endpoint:
     """A kind's list cut down to one customer: `/v1/customers/{id}/payment_methods`."""
 
     async def listed(request: Request, secret: str, key: Key) -> bytes:
-        stripe = request.app.state.sandbox.stripe
+        stripe = request.scope["side"]
         stripe.keys.check_right(secret, key, kind.right)
         customer, url = request.path_params["parent"], request.url.path.removeprefix("/stripe")
         stripe.account.find(key.mode, "customers", customer)

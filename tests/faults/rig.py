@@ -80,7 +80,7 @@ class Rig:
         return connections.create_credential(data, by=None)
 
     def _key(self) -> str:
-        return self.sandbox.control("POST", "keys", {"mode": "test"})["secret"]
+        return self.sandbox.control("POST", "keys", {"provider": "stripe", "mode": "test"})["secret"]
 
     def reconnect(self, provider: str) -> None:
         """A person connects the account anew, if the console asks for it."""

@@ -171,7 +171,7 @@ def test_what_a_killed_post_made_is_whole_or_absent(tmp_path: Path, backend: str
 def test_sync_whose_connection_came_along_can_be_posted_again(tmp_path: Path) -> None:
     """Killed between the two, the connection stays, unused; the same POST takes it and makes no second one."""
     with answering(tmp_path, backends.name()) as (world, api):
-        key = world.sandbox.control("POST", "keys", {"mode": "test"})["secret"]
+        key = world.sandbox.control("POST", "keys", {"provider": "stripe", "mode": "test"})["secret"]
         credential = {"properties": {"kind": "stripe_key", "secret": key, "name": "Billing"}}
         body = {
             "provider": "stripe",

@@ -250,7 +250,11 @@ def prepare(world: World, streams: Mapping[str, dict[str, Any]], stripe_mode: st
         pair = {"client_cert": nats.tls.client_cert_pem, "client_key": nats.tls.client_key_pem}
         consumers.append({"name": name, "subject_prefix": name, "nats": place | pair})
     grant = world.sandbox.control("POST", "grants", {"provider": "salesforce"})
-    key = world.sandbox.control("POST", "keys", {"mode": stripe_mode})["secret"] if stripe_mode else ""
+    key = (
+        world.sandbox.control("POST", "keys", {"provider": "stripe", "mode": stripe_mode})["secret"]
+        if stripe_mode
+        else ""
+    )
     world.asked = {"grant": grant, "syncs": SYNCS, "consumers": consumers, "stripe_key": key}
     world.ids = json.loads(call(world.environ, "-m", "tests.faults.prepare", told=json.dumps(world.asked)))
     expected = {name: "basic" if config.get("allow_atomic") is False else "fenced" for name, config in streams.items()}

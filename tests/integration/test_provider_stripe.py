@@ -217,7 +217,7 @@ async def test_lasting_trouble_is_raised_in_a_sentence(planted):
 
 
 async def test_a_missing_permission_names_itself(sandbox):
-    key = sandbox.control("POST", "keys", {"permissions": ["customers", "events"]})["secret"]
+    key = sandbox.control("POST", "keys", {"provider": "stripe", "permissions": ["customers", "events"]})["secret"]
     async with stripe(sandbox, key) as bench:
         await bench.reader.check()
         await bench.reader.probe(bench.collections[CUSTOMER])
@@ -227,7 +227,7 @@ async def test_a_missing_permission_names_itself(sandbox):
 
 
 async def test_a_dropped_or_expired_key_is_told(sandbox):
-    key = sandbox.control("POST", "keys", {})["secret"]
+    key = sandbox.control("POST", "keys", {"provider": "stripe"})["secret"]
     async with stripe(sandbox, key) as bench:
         await bench.reader.check()
         sandbox.control("POST", "revoke", {"provider": "stripe", "secret": key})

@@ -87,7 +87,7 @@ def test_pages_show_collections_records_and_faults(tmp_path):
         running(tmp_path, seed="demo") as sandbox,
         httpx.Client(base_url=sandbox.url, follow_redirects=True) as browser,
     ):
-        assert "stand in for the real Salesforce and Stripe" in browser.get("/").text
+        assert "stand in for the real Salesforce:" in browser.get("/").text
         assert "Müller" in browser.get("/browse/salesforce/Contact?q=Müller").text
         assert browser.get("/browse/salesforce/Nope").status_code == 404
         assert browser.get("/browse/stripe/customers/cus_nobody").status_code == 404
@@ -100,7 +100,7 @@ def test_pages_show_collections_records_and_faults(tmp_path):
         assert "Record brought back." in browser.post(url, data={"action": "undelete"}).text
         browser.post("/faults", data={"provider": "stripe", "kind": "rate_limit", "times": "2"})
         assert sandbox.control("GET", "faults")["faults"][0]["times"] == 2
-        assert "None: both APIs behave." in browser.post("/faults", data={"action": "clear"}).text
+        assert "None: all APIs behave." in browser.post("/faults", data={"action": "clear"}).text
 
 
 def test_sigterm_ends_it_cleanly_and_an_orphan_ends_itself(tmp_path):

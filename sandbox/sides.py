@@ -1,0 +1,9 @@
+"""The providers the sandbox plays: the one list."""
+
+from __future__ import annotations
+
+from sandbox.salesforce.side import Salesforce
+from sandbox.side import Side
+from sandbox.stripe.side import Stripe
+
+SIDES: tuple[type[Side], ...] = (Salesforce, Stripe)
