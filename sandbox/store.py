@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 LIVE, BINNED, GONE = 0, 1, 2
+IS_NUMBER = "id NOT GLOB '*[^0-9]*'"
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY, shelf TEXT NOT NULL, id TEXT NOT NULL, created_ms INTEGER NOT NULL,
     stamp_ms INTEGER NOT NULL, version INTEGER NOT NULL, deleted INTEGER NOT NULL, facet TEXT, body TEXT NOT NULL);
@@ -23,6 +24,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS records_by_id ON records (shelf, id);
 CREATE INDEX IF NOT EXISTS records_by_stamp ON records (shelf, stamp_ms, id);
 CREATE INDEX IF NOT EXISTS records_by_created ON records (shelf, created_ms, seq);
 CREATE INDEX IF NOT EXISTS records_by_facet ON records (shelf, facet, created_ms, seq) WHERE facet IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_number ON records (shelf, CAST(id AS INTEGER)) WHERE {IS_NUMBER};
 CREATE INDEX IF NOT EXISTS records_deleted ON records (shelf) WHERE deleted != 0;
 CREATE TABLE IF NOT EXISTS pending (
     seq INTEGER PRIMARY KEY, visible_ms INTEGER NOT NULL, shelf TEXT NOT NULL, id TEXT NOT NULL,
