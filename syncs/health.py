@@ -44,7 +44,7 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
     elif row is not None:
         phase = {"phase": Phase.ERROR} if verdict.scope == "collection" else {}
         wanted = SyncCollection.objects.filter(pk=row.pk).exclude(phase=Phase.REMOVING)
-        wanted.update(retry_at=until, **phase, **told)
+        run.fenced(wanted.update, retry_at=until, **phase, **told)
     else:
         run.not_before = until
         feed.fenced_update(**told)
@@ -63,7 +63,8 @@ def _walk_again(run: "FeedRun", row: SyncCollection | None) -> None:
     if row is None:
         run.feed.fenced_update(cursor=None)
     pks = [each.pk for each in ([row] if row else run.rows.values())]
-    SyncCollection.objects.filter(pk__in=pks, phase__in=[Phase.BACKFILLING, Phase.LIVE]).update(**read_anew())
+    walking = SyncCollection.objects.filter(pk__in=pks, phase__in=[Phase.BACKFILLING, Phase.LIVE])
+    run.fenced(walking.update, **read_anew())
 
 
 def read_anew() -> dict[str, Any]:

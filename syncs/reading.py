@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -108,9 +109,9 @@ class FeedRun:
             for row in self._in(Phase.LIVE):
                 for walk in (rereading.retry_set_aside, sweeping.sweep, rereading.reread):
                     await self._guarded(walk(self, row), row)
+            await self.orm(self._finish)
         except LeaseLost:
-            return  # whoever took the feed sets its next due time
-        await self.orm(self._finish)
+            pass  # whoever took the feed sets its next due time
 
     @staticmethod
     async def _side_by_side(walks: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -227,6 +228,12 @@ class FeedRun:
         mine = {"phase": phase, "backfill_started_at": row.backfill_started_at}
         if not SyncCollection.objects.filter(pk=row.pk, **mine).update(**columns):
             raise Superseded
+
+    def fenced(self, step: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """A step of a walk that stores no records, under the lease: who was overtaken must not move another's walk."""
+        with transaction.atomic():
+            self.feed.prove_lease()
+            step(*args, **kwargs)
 
     def store(self, page: Page, seen_by: str, move: Callable[[], None]) -> None:
         """One page into the log, its cursor and what it sets aside in the same transaction (invariant 1)."""

@@ -29,13 +29,13 @@ async def reread(run: "FeedRun", row: SyncCollection) -> None:
     if not spec.reread_every_h or row.reread_due_at is None or row.reread_due_at > timezone.now():
         return
     if row.reread_cursor is None and not await run.reader.changes_silently(spec):
-        await run.orm(run.claim, row, Phase.LIVE, **read_again(spec.reread_every_h))
+        await run.orm(run.fenced, run.claim, row, Phase.LIVE, **read_again(spec.reread_every_h))
         return
     walk = run.reader.backfill(spec, row.reread_cursor)
     try:
         await pull(gathered(walk), lambda page: run.orm(_store, run, row, page), is_late=run.is_late)
     except CursorLost:
-        await run.orm(run.claim, row, Phase.LIVE, **read_again(1))
+        await run.orm(run.fenced, run.claim, row, Phase.LIVE, **read_again(1))
 
 
 def _store(run: "FeedRun", row: SyncCollection, page: Page) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
@@ -37,21 +37,21 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
         if row.sweep_due_at is None or row.sweep_due_at > timezone.now():
             return
         if run.specs[row.collection_id].sweep_every_h is None:  # ids that go missing here say nothing of deletions
-            await run.orm(_end, row, None)
+            await run.orm(run.fenced, _end, row, None)
             return
-        await run.orm(_begin, row, run.draw())
+        await run.orm(run.fenced, _begin, row, run.draw())
     walk = run.reader.sweep(run.specs[row.collection_id], row.sweep_cursor)
-    if not await pull(gathered(walk), lambda page: run.orm(_note, row, page), is_late=run.is_late):
+    if not await pull(gathered(walk), lambda page: run.orm(run.fenced, _note, row, page), is_late=run.is_late):
         return
     count = await run.orm(count_missing, row)
     if is_mass_delete(count, row.live_count):
-        await run.orm(_hold, run, row, count)
+        await run.orm(run.fenced, _hold, run, row, count)
         return
     async for ids in _missing_in_parts(run, row):
         found = await run.reader.read(run.specs[row.collection_id], ids)
         await run.orm(log.append, run.feed, run.rows, found, seen_by=SeenBy.SWEEP)
-        await run.orm(_meet, row, ids)  # settled, whatever upstream said of them
-    await run.orm(_end, row, run.specs[row.collection_id].sweep_every_h)
+        await run.orm(run.fenced, _meet, row, ids)  # settled, whatever upstream said of them
+    await run.orm(run.fenced, _end, row, run.specs[row.collection_id].sweep_every_h)
 
 
 def missing(row: SyncCollection) -> QuerySet[Record]:
@@ -82,9 +82,8 @@ def _begin(row: SyncCollection, read_no: int) -> None:
 
 
 def _note(row: SyncCollection, page: IdPage) -> None:
-    with transaction.atomic():
-        _meet(row, page.ids)
-        SyncCollection.objects.filter(pk=row.pk).update(sweep_cursor=page.cursor)
+    _meet(row, page.ids)
+    SyncCollection.objects.filter(pk=row.pk).update(sweep_cursor=page.cursor)
 
 
 def _meet(row: SyncCollection, ids: Iterable[str]) -> None:
@@ -116,23 +115,22 @@ async def _decide(run: "FeedRun", row: SyncCollection) -> None:
         async for ids in _missing_in_parts(run, row):
             gone = [RawRecord(row.collection_id, key, None, run.draw(), deleted=True) for key in ids]
             await run.orm(log.append, run.feed, run.rows, gone, seen_by=SeenBy.SWEEP)
-            await run.orm(_meet, row, ids)
+            await run.orm(run.fenced, _meet, row, ids)
     if row.held_decision:
-        await run.orm(_end, row, run.specs[row.collection_id].sweep_every_h)
+        await run.orm(run.fenced, _end, row, run.specs[row.collection_id].sweep_every_h)
 
 
 def _end(row: SyncCollection, every_h: int | None) -> None:
     now = timezone.now()
-    with transaction.atomic():
-        SyncCollection.objects.filter(pk=row.pk).update(
-            sweep_cursor=None,
-            sweep_read_no=0,
-            swept_at=now,
-            sweep_due_at=now + timedelta(hours=every_h) if every_h else None,
-            held_deletes=0,
-            held_decision="",
-            retry_at=None,
-            **NO_TROUBLE,
-        )
-        SweptId.objects.filter(collection=row).delete()
+    SyncCollection.objects.filter(pk=row.pk).update(
+        sweep_cursor=None,
+        sweep_read_no=0,
+        swept_at=now,
+        sweep_due_at=now + timedelta(hours=every_h) if every_h else None,
+        held_deletes=0,
+        held_decision="",
+        retry_at=None,
+        **NO_TROUBLE,
+    )
+    SweptId.objects.filter(collection=row).delete()
     row.refresh_from_db()

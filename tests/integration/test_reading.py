@@ -6,13 +6,13 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.problems import Problem
 from syncs import log, services, sweeping, tasks
-from syncs.models import Credential, Feed, Record, RecordChange, Sync, SyncCollection
+from syncs.models import Credential, Feed, Record, RecordChange, SweptId, Sync, SyncCollection
 from syncs.providers.kit import errors
 from syncs.reading import FeedRun
 from tests.fake_provider import Upstream, collection
@@ -209,6 +209,24 @@ def test_incomplete_sweep_deletes_nothing(upstream: Upstream) -> None:
     sync.collections.update(retry_at=None)
     read(sync)
     assert "thing-0019" not in live(sync)
+
+
+def test_a_worker_that_was_overtaken_does_not_end_anothers_sweep(upstream: Upstream) -> None:
+    """Else the other finds nothing of what it noted, takes all records for missing, and asks whether to delete them."""
+    upstream.fill(20)
+    sync = upstream.sync()
+    read(sync)
+    count = sweeping.count_missing
+
+    def overtaken(row: SyncCollection) -> int:
+        until = timezone.now() + timedelta(minutes=1)
+        Feed.objects.filter(sync=sync, lease_until__lt=until).update(lease_no=F("lease_no") + 1, lease_until=until)
+        return count(row)
+
+    with mock.patch.object(sweeping, "count_missing", overtaken):
+        sweep_now(sync)
+    assert row_of(sync).sweep_read_no
+    assert SweptId.objects.filter(collection=row_of(sync)).count() == 20
 
 
 # --- Invariant 9: one sick neighbour stops nobody ---------------------------------------------------------------------
