@@ -8,6 +8,7 @@ import structlog
 from django.utils import timezone
 
 from sequin_console.common import changes as pages
+from sequin_console.common import database_trouble
 from sequin_console.common.troubled import trouble
 from syncs.engine.retry import judge
 from syncs.models import Credential, Feed, SyncCollection
@@ -86,6 +87,8 @@ def _log(error: Exception, feed: Feed, unit: SyncCollection | Feed) -> None:
     facts = {"sync": str(feed.sync_id), "feed": feed.key, "unit": str(unit)}
     if isinstance(error, ProviderError):
         logger.warning("reading failed", kind=error.kind, message=error.message, detail=error.detail, **facts)
+    elif isinstance(error, database_trouble.AWAY):
+        logger.warning("reading waits for the database", error=str(error), **facts)
     else:
         logger.error("reading failed in a way we did not foresee", exc_info=error, **facts)
 
@@ -94,4 +97,7 @@ def _told(error: Exception, failures: int) -> dict[str, Any]:
     kind, message, next_step = "internal", "Something went wrong on our side.", "We try again. Please report this."
     if isinstance(error, ProviderError):
         kind, message, next_step = error.kind, error.message, error.next_step
+    elif isinstance(error, database_trouble.AWAY):
+        problem = database_trouble.as_problem(error)
+        kind, message, next_step = problem.kind, problem.message, problem.next_step
     return trouble(kind, message, next_step, failures)

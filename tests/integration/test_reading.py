@@ -6,6 +6,7 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
+from django.db import OperationalError
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -330,6 +331,19 @@ def test_lost_cursor_means_reading_history_again(upstream: Upstream) -> None:
     read(sync)
     read(sync)
     assert "missed" in live(sync)
+
+
+def test_database_in_trouble_is_named(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is nothing to report to us: who runs the console can do something about it."""
+    upstream.fill(2)
+    sync = upstream.sync()
+    full = OperationalError('could not extend file "base/1/2": No space left on device')
+    monkeypatch.setattr(log, "append", mock.Mock(side_effect=full))
+    read(sync)
+    row, feed = row_of(sync), sync.feeds.get()
+    (unit,) = [unit for unit in (row, feed) if unit.error]
+    assert (unit.error_kind, unit.error) == ("database", "The disk of the database is full.")
+    assert unit.next_step.startswith("Make room on it.")
 
 
 def test_unforeseen_error_is_logged_and_tried_again(upstream: Upstream) -> None:

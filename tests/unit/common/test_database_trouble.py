@@ -72,6 +72,17 @@ def test_api_says_what_is_wrong() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.only_on("postgres", "postgres-redis")
+def test_the_write_that_finds_out_wants_new_room() -> None:
+    """Rows that are there can be changed on a full disk: that alone would tell nothing."""
+    database_trouble.try_to_write()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL temp_file_limit = '64kB'")
+    with pytest.raises(OperationalError, match="temporary file size"):
+        database_trouble.try_to_write()
+
+
+@pytest.mark.django_db
 def test_a_mistake_of_ours_is_not_blamed_on_the_database() -> None:
     client = Client(raise_request_exception=False)
     with mock.patch("sequin_console.common.heartbeats.ages", side_effect=RuntimeError):
