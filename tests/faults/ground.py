@@ -31,6 +31,7 @@ from tests.redis_server import RedisServer
 LABELS = {"sqlite": "SQLite", "postgres": "PostgreSQL", "postgres-redis": "PostgreSQL + Redis"}
 BACKENDS = tuple(LABELS)
 DURABLE = {"fsync": "on", "full_page_writes": "on"}
+SMALL = {"max_wal_size": "32MB", "min_wal_size": "32MB"}
 MIGRATED = "migrated"
 DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)  # it is away, or being killed
 Row = tuple[Any, ...]
@@ -61,9 +62,20 @@ class Ground:
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """Rows of the console's own database; `?` stands for a parameter. Raises one of DATABASE_ERRORS."""
         if self.postgres is not None:
-            return self._connection().execute(sql.replace("?", "%s").encode(), params).fetchall()
+            return self._ask_postgres(sql.replace("?", "%s").encode(), params)
         with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as db:
             return db.execute(sql, params).fetchall()
+
+    def _ask_postgres(self, sql: bytes, params: Sequence[Any]) -> list[Row]:
+        """Once more where a server killed since has left its end of the connection: only using it tells."""
+        was_open = getattr(self._mine, "connection", None)
+        connection = self._connection()
+        try:
+            return connection.execute(sql, params).fetchall()
+        except psycopg.OperationalError:
+            if connection is not was_open or not connection.closed:
+                raise
+        return self._connection().execute(sql, params).fetchall()
 
     def _connection(self) -> psycopg.Connection[Row]:
         """This thread's; another one once it is broken."""
@@ -76,13 +88,22 @@ class Ground:
 
 
 @contextlib.contextmanager
-def ground(name: str, folder: Path, *, migrate: Callable[[str], None]) -> Iterator[Ground]:
+def ground(
+    name: str, folder: Path, *, migrate: Callable[[str], None], postgres_in: Path | None = None
+) -> Iterator[Ground]:
     """A database for one more world, and a Redis of its own.
 
-    migrate  makes the tables, given a DATABASE_URL; called once for each PostgreSQL
+    migrate      makes the tables, given a DATABASE_URL; called once for each PostgreSQL
+    postgres_in  a folder for a PostgreSQL of its own
     """
     if name == "sqlite":
         yield Ground(name, folder, "", None, None)
+        return
+    if postgres_in is not None:
+        with postgres_server.running(postgres_in, **DURABLE, **SMALL) as own:
+            url = own.create("world")
+            migrate(url)
+            yield Ground(name, folder, url, own, None)
         return
     postgres = _postgres(migrate)
     database = f"world_{next(_numbers)}"

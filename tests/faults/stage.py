@@ -97,10 +97,18 @@ class Stage:
 
 @contextmanager
 def staged(
-    folder: Path, backend: str = "", *, seed: int, records: int = RECORDS, **more_environ: str
+    folder: Path,
+    backend: str = "",
+    *,
+    seed: int,
+    records: int = RECORDS,
+    postgres_in: Path | None = None,
+    **more_environ: str,
 ) -> Iterator[Stage]:
-    """A world with history to read, and an editor at work."""
-    with running_world(folder, backend=backend, records=records, page_size=PAGE, **more_environ) as world:
+    """A world with history to read, and an editor at work. The other arguments are those of running_world."""
+    with running_world(
+        folder, backend=backend, records=records, page_size=PAGE, postgres_in=postgres_in, **more_environ
+    ) as world:
         stage = Stage(world, SEED * 1_000 + seed)
         stage.editor.start()
         stage.watcher.start()

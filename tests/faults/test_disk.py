@@ -4,110 +4,60 @@ Work stops with words and goes on by itself; afterwards log = upstream = stream.
 """
 
 import contextlib
-import json
-import os
-import resource
 import sqlite3
-import subprocess
+import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.faults.ground import on
+from tests.faults.processes import descendants
+from tests.faults.readiness import ask, readiness, start_all, wait_until_said
 from tests.faults.report import rounds
+from tests.faults.small_disk import small_disk
 from tests.faults.stage import REST_S, Stage, staged
 from tests.running_up import processes_of
 
 pytestmark = pytest.mark.timeout(600)
 Record = Callable[..., None]
 HELD = "said so, then went on; nothing lost, nothing backwards"
-DISK_MB = 48
+SQLITE_MB, POSTGRESQL_MB = 48, 160  # the latter begins with some 100
 RECORDS = 300  # in each of four collections
+AWAY_S = rounds(5, 30)
 HELD_S = rounds(10, 40)  # longer than a task's time-out and a lease; the long form outlives SQLite's own patience too
 
 
-def ask(stage: Stage, path: str) -> tuple[int, str]:
-    """Status and body; 0 when nothing answers."""
-    somebody = {
-        "Authorization": "Bearer sequin_unknown",
-        "Cookie": "sequin_session=unknown-to-everybody",
-    }  # to be looked up
-    request = urllib.request.Request(stage.world.url + path, headers=somebody)
-    try:
-        with urllib.request.urlopen(request, timeout=40) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
+def wait(stage: Stage, seconds: float) -> None:
+    """Let the trouble last."""
+    ends_at = time.monotonic() + seconds
+    stage.world.wait_for(lambda: time.monotonic() > ends_at, 2 * seconds + 30)
 
 
-def readiness(stage: Stage) -> tuple[bool, str]:
-    """What /readyz says of the database."""
-    _, body = ask(stage, "/readyz")
-    part = json.loads(body)["database"] if body.startswith("{") else {"ok": False, "detail": body}
-    return part["ok"], part["detail"]
+def postgres_processes(stage: Stage) -> list[int]:
+    server = stage.world.on.postgres
+    assert server is not None
+    return [server.process.pid, *descendants(server.process.pid)] if server.process else []
 
 
-def wait_until_said(stage: Stage, words: str) -> None:
-    stage.world.wait_for(lambda: words in readiness(stage)[1], REST_S, lambda: f"not said: {words}: {readiness(stage)}")
-
-
-class SmallDisk:
-    """A folder on a disk of its own; where that is not ours to mount, a limit on what its processes may write."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
-        self.is_mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
-
-    def fill(self) -> None:
-        if not self.is_mounted:
-            self._limit(1)
-            return
-        with contextlib.suppress(OSError), (self.folder / "ballast").open("wb") as ballast:  # closing writes, too
-            while True:
-                ballast.write(bytes(64 * 1024))
-                ballast.flush()
-
-    def free(self) -> None:
-        if self.is_mounted:
-            (self.folder / "ballast").unlink()
-        else:
-            self._limit(resource.RLIM_INFINITY)
-
-    def _limit(self, size: int) -> None:
-        for pid in processes_of(self.folder):
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-    def close(self) -> None:
-        if self.is_mounted:
-            subprocess.run(["umount", "-l", str(self.folder)], check=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    made = SmallDisk(tmp_path / "data")
-    yield made
-    made.close()
-
-
-def start_all(stage: Stage) -> None:
-    stage.world.start("web", "syncs", "consumers", "scheduler")
-    stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "the console does not come up")
+def start_again(stage: Stage) -> None:
+    """Its postmaster, if it is gone."""
+    server = stage.world.on.postgres
+    assert server is not None
+    if server.process is None or server.process.poll() is not None:
+        server.start()
 
 
 @pytest.mark.only_on("sqlite")
-def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault: Record) -> None:
+def test_full_disk_of_sqlite(tmp_path: Path, record_fault: Record) -> None:
     """No corruption either: the pages of every table are whole afterwards."""
-    with staged(tmp_path, "sqlite", seed=21, records=RECORDS) as stage:
+    folder = tmp_path / "data"
+    with (
+        small_disk(folder, SQLITE_MB, lambda: processes_of(folder)) as disk,
+        staged(tmp_path, "sqlite", seed=21, records=RECORDS) as stage,
+    ):
         start_all(stage)
         times = rounds(1, 5)
         for _ in range(times):
@@ -115,15 +65,60 @@ def test_full_disk_of_the_database(tmp_path: Path, disk: SmallDisk, record_fault
             disk.fill()
             wait_until_said(stage, "The disk of the database is full. Make room")
             assert ask(stage, "/healthz")[0] == 200
-            stage.world.wait_for(lambda at=time.monotonic() + 5: time.monotonic() > at, 30)
+            wait(stage, 5)
             disk.free()
             stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "room is not noticed")
         stage.judge(record_fault)
-        with contextlib.closing(sqlite3.connect(disk.folder / "console.sqlite3")) as db:
+        with contextlib.closing(sqlite3.connect(folder / "console.sqlite3")) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    record_fault(
-        what="disk of the database full", times=times, outcome=HELD, backend="SQLite", promise="fenced and basic"
-    )
+    what, promise = "disk of the database full", "fenced and basic"
+    record_fault(what=what, times=times, outcome=HELD, backend="SQLite", promise=promise)
+
+
+@on("postgres", among=["postgres"])
+def test_full_disk_of_postgresql(tmp_path: Path, backend: str, record_fault: Record) -> None:
+    """Refused writes, or a server that dies of it and that somebody starts again once there is room."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sequin-small-") as place,  # another pytest would close tmp_path to others
+        small_disk(folder := Path(place) / "disk", POSTGRESQL_MB, lambda: postgres_processes(stage)) as disk,
+        staged(tmp_path, backend, seed=25, records=RECORDS, postgres_in=folder / "postgres") as stage,
+    ):
+        start_all(stage)
+        times = rounds(1, 5)
+        for _ in range(times):
+            stage.wait_for_log(200)
+            disk.fill()
+            wait_until_said(stage, "The disk of the database is full. Make room", "The database does not answer.")
+            assert ask(stage, "/healthz")[0] == 200
+            wait(stage, 5)
+            disk.free()
+            start_again(stage)
+            stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "room is not noticed")
+        stage.judge(record_fault)
+    what, promise = "disk of the database full", "fenced and basic"
+    record_fault(what=what, times=times, outcome=HELD, backend="PostgreSQL", promise=promise)
+
+
+@on("postgres", among=["postgres", "postgres-redis"])
+def test_postgresql_is_away(tmp_path: Path, backend: str, record_fault: Record) -> None:
+    """It is stopped while there is much to read and to deliver, and comes back after a while."""
+    with staged(tmp_path, backend, seed=26, records=RECORDS) as stage:
+        start_all(stage)
+        times = rounds(1, 5)
+        for _ in range(times):
+            stage.wait_for_log(100)
+            postgres = stage.world.on.postgres
+            assert postgres is not None
+            postgres.stop()
+            wait_until_said(stage, "The database does not answer. Check that it runs.")
+            assert [ask(stage, path)[0] for path in ("/healthz", "/v1/syncs", "/")] == [200, 503, 503]
+            wait(stage, AWAY_S)
+            postgres.start()
+            stage.world.wait_for(lambda: readiness(stage)[0], REST_S, "its return is not noticed")
+        stage.judge(record_fault)
+        label = stage.world.on.label
+    what, promise = f"PostgreSQL away for {AWAY_S} s", "fenced and basic"
+    record_fault(what=what, times=times, outcome=HELD, backend=label, promise=promise)
 
 
 @pytest.mark.only_on("sqlite")

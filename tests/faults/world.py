@@ -173,6 +173,7 @@ def running_world(
     page_size: int = 0,
     streams: Mapping[str, dict[str, Any]] = STREAMS,
     stripe_mode: str = "",
+    postgres_in: Path | None = None,
     **more_environ: str,
 ) -> Iterator[World]:
     """Sandbox, nats-server and a workspace of two syncs and a consumer for each of `streams`; nothing runs yet.
@@ -181,6 +182,7 @@ def running_world(
     records       believable ones in each of four collections
     page_size     rows a page of upstream's answers; 0 for its own
     stripe_mode   `test` or `live`: one more sync, of Stripe's customers, by a restricted key of that mode
+    postgres_in   a folder for a PostgreSQL of its own
     more_environ  for the console's processes, over what is set here
     """
     backend = backend or backends.name()
@@ -200,7 +202,9 @@ def running_world(
     with (
         sandbox_process.running(folder / "sandbox", settings={"page_size_cap": page_size}) as sandbox,
         jwt_server(tls=make_tls()) as nats,
-        ground(backend, folder, migrate=lambda url: migrate({**environ, "DATABASE_URL": url})) as on,
+        ground(
+            backend, folder, migrate=lambda url: migrate({**environ, "DATABASE_URL": url}), postgres_in=postgres_in
+        ) as on,
     ):
         providers = {"salesforce": sandbox.salesforce, "stripe": sandbox.stripe}
         environ |= {**on.environ, "SEQUIN_PROVIDER_URLS": json.dumps(providers)}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import redis
 
 from tests import postgres_server, redis_server
 from tests.backends import ROOT
+from tests.faults.ground import ground
 from tests.nats_server import is_alive
 
 STARTER = """
@@ -40,6 +42,23 @@ def test_postgresql_is_paused_killed_and_recovers(tmp_path: Path) -> None:
         server.drop("two")
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(server.url_of("two"))
+
+
+def test_a_world_can_be_asked_on_after_its_postgresql_was_killed() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="sequin-ground-") as place,
+        ground("postgres", Path(place), migrate=lambda _url: None, postgres_in=Path(place) / "postgres") as on,
+    ):
+        assert on.query("SELECT ?", ("x",)) == [("x",)]
+        assert on.postgres is not None
+        on.postgres.kill()
+        with pytest.raises(psycopg.OperationalError):
+            on.query("SELECT 1")
+        on.postgres.start()
+        assert on.query("SELECT 1") == [(1,)]
+        on.postgres.kill()
+        on.postgres.start()
+        assert on.query("SELECT 1") == [(1,)], "the first to ask finds out that the connection is dead"
 
 
 def test_redis_is_paused_killed_and_comes_back_empty(tmp_path: Path) -> None:
