@@ -5,7 +5,8 @@ from uuid import UUID
 
 import structlog
 
-from consumers import courier, removal
+from consumers import courier
+from consumers.removal import may_forget
 from syncs import log as record_log
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,4 @@ def on_appended(sender: Any, *, sync_id: UUID, **_extra: Any) -> None:
 
 def on_may_forget(sender: Any, *, sync_id: UUID, collection_id: str | None, removal: str, **_extra: Any) -> bool:
     """Whether every consumer is done with a sync or collection that is being removed."""
-    return _may_forget(sync_id, collection_id, removal)
-
-
-_may_forget = removal.may_forget
+    return may_forget(sync_id, collection_id, removal)

@@ -21,6 +21,7 @@ from syncs.log_reading import LogEntry as LogEntry
 from syncs.log_reading import LogReader as LogReader
 from syncs.log_reading import entries_after as entries_after
 from syncs.log_reading import public_id as public_id
+from syncs.log_sql import advance_head as advance_head
 from syncs.models import Feed, SeenBy, SyncCollection, SyncHead
 from syncs.providers.kit.records import RawRecord
 
@@ -99,11 +100,6 @@ def _append_chunk(
         head = advance_head(sync_id, len(changes))
         _write(sync_id, changes, head - len(changes) + 1, seen_by)
     return len(changes)
-
-
-def advance_head(sync_id: uuid.UUID, by: int) -> int:
-    """Hand out `by` sequence numbers and return the last. The row stays locked until the transaction ends."""
-    return log_sql.advance_head(sync_id, by)
 
 
 def _write(sync_id: uuid.UUID, changes: list[tuple[int, Change]], first: int, seen_by: str) -> None:

@@ -68,7 +68,7 @@ def known(collection_pk: int, upstream_ids: Sequence[str], *, with_times: bool) 
 
 
 def advance_head(sync_id: UUID, by: int) -> int:
-    """Add to the sync's head and return it; the row stays locked until the transaction ends."""
+    """Hand out `by` sequence numbers and return the last: the sync's head, locked until the transaction ends."""
     sql = f"UPDATE {_HEAD} SET head_seq = head_seq + %s WHERE sync_id = %s RETURNING head_seq"
     key = sync_id if connection.vendor == "postgresql" else _plain(sync_id)
     return int(_fetch(sql, [by, key])[0][0])

@@ -25,7 +25,7 @@ from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import access, health, log, rereading, sweeping
 from syncs.connections import spec_of
-from syncs.engine.due import Work, next_due, next_look
+from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
 from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
 from syncs.providers import PROVIDERS
@@ -255,17 +255,9 @@ class FeedRun:
         """Set when the feed is due again, from what is in the tables now."""
         now = timezone.now()
         rows = list(self.feed.collections.exclude(phase=Phase.REMOVING))
-        works = [
-            Work(
-                is_reading=row.phase in (Phase.WAITING, Phase.BACKFILLING) or is_sweeping(row),
-                retry_at=row.retry_at,
-                sweep_at=min(_due_times(row), default=None),
-            )
-            for row in rows
-        ]
         is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
         look_at = self._look_at() if is_followed and self.specs else None
-        due_at = next_due(works, now=now, look_at=look_at, not_before=self.not_before)
+        due_at = next_due([look_at, *(_due_at(row, now) for row in rows)], now=now, not_before=self.not_before)
         self.account.save_quota()
         self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
@@ -291,14 +283,10 @@ def is_future(moment: datetime | None) -> bool:
     return moment is not None and moment > timezone.now()
 
 
-def is_sweeping(row: SyncCollection) -> bool:
-    """Whether a sweep is under way and waits for nobody's decision."""
-    return row.sweep_read_no > 0 and (not row.held_deletes or bool(row.held_decision))
-
-
-def _due_times(row: SyncCollection) -> list[datetime]:
-    """When a live collection wants something besides looks for changes."""
-    if row.phase != Phase.LIVE:
-        return []
-    due = [row.reread_due_at, row.aside_due_at, None if row.held_deletes else row.sweep_due_at]
-    return [moment for moment in due if moment is not None]
+def _due_at(row: SyncCollection, now: datetime) -> datetime | None:
+    is_asked = bool(row.held_deletes) and not row.held_decision  # its sweep waits for a person's decision
+    is_reading = row.phase in (Phase.WAITING, Phase.BACKFILLING) or (row.sweep_read_no > 0 and not is_asked)
+    later = [row.reread_due_at, row.aside_due_at, None if row.held_deletes else row.sweep_due_at]
+    return collection_due(
+        now=now, is_reading=is_reading, retry_at=row.retry_at, later=later if row.phase == Phase.LIVE else ()
+    )

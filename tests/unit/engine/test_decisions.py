@@ -9,7 +9,7 @@ import pytest
 from sequin_console.common.backoff import LONGEST_S, backoff_s
 from syncs.engine import pull as pull_rules
 from syncs.engine.brake import is_mass_delete
-from syncs.engine.due import Work, next_due, next_look
+from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
 from syncs.engine.retry import judge
 from syncs.providers.kit import errors
@@ -20,24 +20,32 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(seconds=30), NOW + timedelta(hours=1)
 
 
+def wants(*, is_reading: bool, retry_at: datetime | None = None) -> datetime | None:
+    return collection_due(now=NOW, is_reading=is_reading, retry_at=retry_at, later=())
+
+
 def test_feed_under_way_is_due_at_once() -> None:
-    assert next_due([Work(True), Work(False)], now=NOW, look_at=LATER) == NOW
+    assert next_due([LATER, wants(is_reading=True), wants(is_reading=False)], now=NOW) == NOW
 
 
 def test_feed_in_trouble_waits_though_it_has_more() -> None:
-    assert next_due([Work(True, retry_at=SOON)], now=NOW, look_at=LATER) == SOON
+    assert next_due([LATER, wants(is_reading=True, retry_at=SOON)], now=NOW) == SOON
 
 
 def test_one_sick_collection_does_not_hold_back_the_look() -> None:
-    assert next_due([Work(True, retry_at=LATER)], now=NOW, look_at=SOON) == SOON
+    assert next_due([SOON, wants(is_reading=True, retry_at=LATER)], now=NOW) == SOON
 
 
 def test_rate_limit_holds_back_everything() -> None:
-    assert next_due([Work(True)], now=NOW, look_at=NOW, not_before=LATER) == LATER
+    assert next_due([NOW, wants(is_reading=True)], now=NOW, not_before=LATER) == LATER
 
 
 def test_feed_with_nothing_to_do_is_never_due() -> None:
-    assert next_due([Work(False)], now=NOW, look_at=None) is None
+    assert next_due([None, wants(is_reading=False)], now=NOW) is None
+
+
+def test_collection_wants_the_first_of_what_comes_later() -> None:
+    assert collection_due(now=NOW, is_reading=False, retry_at=None, later=[LATER, None, SOON]) == SOON
 
 
 def test_first_look_is_now_and_the_next_after_the_interval() -> None:
