@@ -13,11 +13,16 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import WebsocketDenier  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.http.request import split_domain_port, validate_host  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from consumers.live import RecordsFeed  # noqa: E402
 from sequin_console.common.feeds import ChangesFeed  # noqa: E402
+
+for database in connections.settings.values():
+    if database["CONN_MAX_AGE"] is None:  # each request has a thread of its own, and what that kept nobody would close
+        database["CONN_MAX_AGE"] = 0
 
 
 class SameOriginOnly:

@@ -112,7 +112,11 @@ _SQLITE_OPTIONS = {
 
 
 def _sqlite(name: str) -> dict:
-    return {"ENGINE": "sequin_console.common.sqlite", "NAME": DATA_DIR / name, "OPTIONS": dict(_SQLITE_OPTIONS)}
+    """Workers keep it open (the web does not: asgi.py). To open it takes a millisecond of CPU, and django-q2 and the
+    scheduler would else do so for every look, ten times a second.
+    """
+    place = {"NAME": DATA_DIR / name, "CONN_MAX_AGE": None}
+    return {"ENGINE": "sequin_console.common.sqlite", "OPTIONS": dict(_SQLITE_OPTIONS), **place}
 
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")

@@ -1,16 +1,24 @@
 """What it costs when nothing is new: counted in queries, for counts do not depend on the machine."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.db import connection
+from django.db import close_old_connections, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import OrmQ
 
 from consumers.live_source import LogSource, Wish
 from consumers.models import ConsumerCursor, NatsConsumer
+from sequin_console import settings as own_settings
+from sequin_console.common.sqlite.base import DatabaseWrapper
+from sequin_console.common.task_queue import OrmBroker
 from sequin_console.management.commands import scheduler
 from syncs import tasks
 from syncs.models import Feed
@@ -75,6 +83,37 @@ def test_a_tick_of_the_scheduler_costs_the_same_for_no_sync_and_for_two_hundred(
     tick()
     assert ConsumerCursor.objects.count() == 200
     assert none <= tick() <= none + 1  # are there cursors missing? is asked only where there are syncs
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_looking_for_work_opens_no_connection_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-q2 closes what is old before each look into the queue, the scheduler each second: nothing is old here."""
+    monkeypatch.setattr(Conf, "POLL", 0)
+    settings = {**connections.settings["queue"], **own_settings._sqlite("queue"), "NAME": tmp_path / "queue.sqlite3"}
+
+    def look_ten_times() -> int:
+        connections["queue"] = DatabaseWrapper(settings, "queue")  # this thread's own
+        with connections["queue"].schema_editor() as tables:
+            tables.create_model(OrmQ)
+        real = DatabaseWrapper.get_new_connection
+        with mock.patch.object(DatabaseWrapper, "get_new_connection", autospec=True, side_effect=real) as opened:
+            for _ in range(10):
+                assert not OrmBroker(list_key="syncs").dequeue()
+                close_old_connections()
+        connections["queue"].close()
+        return opened.call_count
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(look_ten_times).result() == 0
+
+
+def test_a_request_leaves_no_connection_behind() -> None:
+    """Each has a thread of its own; what that kept open would be nobody's."""
+    from sequin_console import asgi
+
+    assert asgi.application
+    assert all(database["CONN_MAX_AGE"] is not None for database in connections.settings.values())
 
 
 def test_watching_our_own_log_asks_once_for_all_syncs_where_nothing_is_new(upstream: Upstream) -> None:
