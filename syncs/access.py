@@ -1,13 +1,14 @@
 """Access to an account, out of the credential store: decrypted, renewed under a lease, handed to the kit's client.
 
-A rotating refresh token can be used once. So a renewal holds the credential's lease, is marked `refreshing` before the
+Renewed is by a refresh token, or minted again from the credential's secrets (client credentials, signed assertions). A
+rotating refresh token can be used once. So a renewal holds the credential's lease, is marked `refreshing` before the
 request leaves, and what comes back is stored in one write before anybody uses it. A renewal found half-way after a
 crash is tried once more; if the provider refuses, the person is asked to reconnect.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,19 +22,22 @@ from sequin_console.common.fields import Secrets
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import hosts
-from syncs.models import Credential
+from syncs.models import Credential, OAuthApp
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access, CannotRenew
-from syncs.providers.kit.auth import TokenGrant
-from syncs.providers.kit.catalogue import OAuth2, Provider
+from syncs.providers.kit.auth import TokenGrant, TokenRequest
+from syncs.providers.kit.catalogue import CredentialKind, Mint, OAuth2, Provider
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.http import make_http
+from syncs.providers.kit.times import parse_http_date
+from syncs.providers.kit.values import BadValue
 from syncs.states import CredentialState
 
 log = structlog.get_logger(__name__)
 
 RENEW_LEASE_S = 60
 GRANT_S = 15  # a token endpoint answers at once or not at all; a task must still have the time to say so
+SKEW = timedelta(seconds=30)  # a clock further off than this is worth a second assertion
 RENEW_AT = 0.75  # of the token's lifetime
 _https: dict[int, httpx.AsyncClient] = {}
 
@@ -47,24 +51,48 @@ def shared_http() -> httpx.AsyncClient:
     return http
 
 
-async def request_grant(oauth: OAuth2, login_url: str, form: Mapping[str, str]) -> TokenGrant:
+async def request_grant(way: OAuth2 | Mint, base_url: str, request: TokenRequest) -> TokenGrant:
     """Ask a token endpoint (RFC 6749 4.1.3, 6). Never repeated here: codes and rotating tokens are good for one use."""
+    return _grant_in(way, await _post(base_url, request))
+
+
+async def minted_grant(mint: Mint, base_url: str, request_at: Callable[[datetime], TokenRequest]) -> TokenGrant:
+    """Access made anew. An assertion refused while our clock is wrong is made once more, by the provider's clock."""
+    now = timezone.now()
+    response = await _post(base_url, request_at(now))
+    try:
+        return _grant_in(mint, response)
+    except CredentialsRefused:
+        theirs = parse_http_date(response.headers.get("date"))
+        if theirs is None or abs(theirs - now) < SKEW:
+            raise
+        return _grant_in(mint, await _post(base_url, request_at(theirs)))
+
+
+async def _post(base_url: str, request: TokenRequest) -> httpx.Response:
+    body = {"json": dict(request.json)} if request.json is not None else {"data": dict(request.form or {})}
     try:
         async with asyncio.timeout(GRANT_S):
-            response = await shared_http().post(
-                login_url + oauth.token_path, data=dict(form), headers={"Accept": "application/json"}
-            )
+            headers = {"Accept": "application/json", **request.headers}
+            return await shared_http().post(base_url + request.path, headers=headers, **body)
     except (httpx.HTTPError, OSError, TimeoutError) as fault:
         raise UpstreamFailed("The provider's sign-in did not answer.", detail=type(fault).__name__) from None
-    if response.status_code != 200:
-        raise oauth.error(response.status_code, response.content)
+
+
+def _grant_in(way: OAuth2 | Mint, response: httpx.Response) -> TokenGrant:
+    """The grant an answer holds. GitHub refuses with a status of 200, too."""
+    if response.status_code not in (200, 201):
+        raise way.error(response.status_code, response.content)
     try:
-        return oauth.parse(response.json())
-    except ValueError:
+        answer = response.json()
+        if "error" in answer and not answer.get("access_token"):
+            raise way.error(response.status_code, response.content)
+        return way.parse(answer)
+    except (ValueError, TypeError, AttributeError):
         raise UnexpectedShape("The provider's sign-in gave an answer we do not understand.") from None
 
 
-def granted_columns(credential: Credential, oauth: OAuth2, grant: TokenGrant, now: datetime) -> dict[str, Any]:
+def granted_columns(credential: Credential, way: OAuth2 | Mint, grant: TokenGrant, now: datetime) -> dict[str, Any]:
     """The credential columns a grant changes. A refresh token that came replaces ours; none that came leaves it."""
     secrets = Secrets(credential.secrets)
     secrets["access_token"] = grant.access_token
@@ -74,10 +102,15 @@ def granted_columns(credential: Credential, oauth: OAuth2, grant: TokenGrant, no
         "secrets": secrets,
         "settings": {**credential.settings, **({"instance_url": grant.api_url} if grant.api_url else {})},
         "state": CredentialState.OK,
-        "access_expires_at": renewal_time(grant, oauth.lifetime_s, now),
+        "access_expires_at": renewal_time(grant, way.lifetime_s, now),
         **NO_TROUBLE,
     }
     return columns | ({"account_id": grant.account_id} if grant.account_id else {})
+
+
+def app_values(app: OAuthApp | None) -> dict[str, str]:
+    """What an OAuth app brings into a request for a token, its secrets among it."""
+    return {} if app is None else {**app.settings, **app.secrets, "client_id": app.client_id}
 
 
 def renewal_time(grant: TokenGrant, usual_s: int | None, now: datetime) -> datetime | None:
@@ -96,7 +129,8 @@ class StoredAccess:
     def __init__(self, credential: Credential, orm: Orm, *, is_stored: bool = True) -> None:
         self._credential, self._orm, self._is_stored = credential, orm, is_stored
         self._provider: Provider = PROVIDERS[credential.provider]
-        self._oauth = self._provider.kind(credential.kind).oauth
+        self._kind: CredentialKind = self._provider.kind(credential.kind)
+        self._way: OAuth2 | Mint | None = self._kind.mint or self._kind.oauth
         self._renewing = asyncio.Lock()
 
     async def access(self) -> Access:
@@ -113,23 +147,28 @@ class StoredAccess:
 
     def _granted(self) -> Access:
         row = self._credential
-        headers = self._provider.request_headers(row.secrets, row.settings)
-        return Access(hosts.api_url(self._provider, row.settings), headers)
+        headers = (self._kind.request_headers or self._provider.request_headers)(row.secrets, row.settings)
+        try:
+            return Access(hosts.api_url(self._provider, self._kind, row.settings), headers)
+        except BadValue as error:
+            raise CredentialsRefused(str(error), next_step="Connect the account again.") from None
 
     def _is_stale(self) -> bool:
         row = self._credential
         if row.state == CredentialState.RECONNECT:
             message = row.error or "The provider no longer accepts this connection."
             raise CredentialsRefused(message, next_step=row.next_step)
-        if self._oauth is None:
+        if self._way is None:
             return False
         expired = row.access_expires_at is not None and row.access_expires_at <= timezone.now()
         return expired or not row.secrets.get("access_token")
 
     async def _renew(self, refused_token: str) -> None:
         """Renew under the lease, or wait for whoever holds it and take what they got."""
-        if self._oauth is None:
+        if self._way is None:
             raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")
+        if refused_token and isinstance(self._way, OAuth2) and not self._credential.secrets.get("refresh_token"):
+            raise CannotRenew("The provider no longer accepts this connection.")
         for _ in range(2 * RENEW_LEASE_S):
             if await self._orm(self._take, refused_token):
                 break
@@ -139,7 +178,7 @@ class StoredAccess:
         else:
             raise UpstreamFailed("Renewing access takes longer than it should.")
         try:
-            grant = await self._refresh()
+            grant = await self._new_grant()
         except ProviderError as error:
             if await self._orm(self._failed, error):
                 return
@@ -167,23 +206,34 @@ class StoredAccess:
     def _read_again(self) -> None:
         self._credential = Credential.objects.select_related("oauth_app").get(pk=self._credential.pk)
 
-    async def _refresh(self) -> TokenGrant:
+    async def _new_grant(self) -> TokenGrant:
         row = self._credential
         app = await self._orm(lambda: row.oauth_app)
+        if isinstance(self._way, Mint):
+            return await self._mint(self._way, app)
         refresh_token = row.secrets.get("refresh_token")
-        if self._oauth is None or app is None or not refresh_token:
-            raise CredentialsRefused("This connection cannot renew its access.")
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": refresh_token,
-            "client_id": app.client_id,
-            "client_secret": app.secrets.get("client_secret", ""),
-        }
-        return await request_grant(self._oauth, hosts.login_url(self._provider, app.host, app.login_url), form)
+        if self._way is None or app is None or not refresh_token:
+            raise CredentialsRefused("This connection's access has ended, and it cannot renew it.")
+        asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        request = self._way.request(app.client_id, app.secrets.get("client_secret", ""), asked)
+        return await request_grant(self._way, hosts.place_of(app).token, request)
+
+    async def _mint(self, mint: Mint, app: OAuthApp | None) -> TokenGrant:
+        row = self._credential
+        values = {**app_values(app), **row.settings, **row.secrets}
+        if app is not None:
+            where = hosts.place_of(app)
+        else:
+            where = hosts.place(self._provider, values.get("host", ""), values.get("login_url", ""), values)
+        try:
+            base_url = hosts.api_host(self._provider, self._kind, row.settings) if mint.on_api else where.token
+            return await minted_grant(mint, base_url, lambda now: mint.request(values, where.login, now))
+        except BadValue as error:
+            raise CredentialsRefused(str(error), next_step="Paste it in again.") from None
 
     def _renewed(self, grant: TokenGrant) -> None:
-        assert self._oauth is not None
-        row, columns = self._credential, granted_columns(self._credential, self._oauth, grant, timezone.now())
+        assert self._way is not None
+        row, columns = self._credential, granted_columns(self._credential, self._way, grant, timezone.now())
         if not self._is_stored:
             for name, value in columns.items():
                 setattr(row, name, value)

@@ -218,7 +218,8 @@ def create_oauth_app(request: HttpRequest, body: schemas.OAuthAppIn) -> OAuthApp
         raise field_problem("client_secret", "This is a masked secret.", next_step="Send the secret itself.")
     if body.provider in PROVIDERS and not any(kind.oauth for kind in PROVIDERS[body.provider].kinds):
         raise field_problem("provider", f"{PROVIDERS[body.provider].label} is not connected by an OAuth app.")
-    return OAuthAppOut.of(connections.create_oauth_app(body.model_dump(), by=actor(request)))
+    with inputs.app_named_as_sent(body.properties):
+        return OAuthAppOut.of(connections.create_oauth_app(body.model_dump(), by=actor(request)))
 
 
 @oauth_apps.get("", response=schemas.OAuthAppList, summary="List OAuth apps")
@@ -239,7 +240,9 @@ def update_oauth_app(request: HttpRequest, app_id: UUID, body: schemas.OAuthAppP
     """Change an OAuth app. A client secret that is empty or masked stays as it is."""
     app = get_or_404(OAuthApp.objects.administered_by(actor(request)), pk=app_id)
     sent = {key: value for key, value in body.model_dump(exclude_unset=True).items() if value is not None}
-    return OAuthAppOut.of(connections.update_oauth_app(app, rest.without_masked(sent), by=actor(request)))
+    sent["properties"] = rest.without_masked(sent.get("properties", {}))
+    with inputs.app_named_as_sent(sent["properties"]):
+        return OAuthAppOut.of(connections.update_oauth_app(app, rest.without_masked(sent), by=actor(request)))
 
 
 @oauth_apps.delete("/{uuid:app_id}", response={204: None}, summary="Delete an OAuth app")

@@ -10,22 +10,21 @@ from django.db import transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
 
-from sequin_console.common import audit, changes, runner
+from sequin_console.common import audit, changes
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import hosts
-from syncs.access import StoredAccess, shared_http
+from syncs import hosts, pasted, sites
+from syncs.asking import as_problem as as_problem
+from syncs.asking import ask_client
 from syncs.models import Credential, Feed, OAuthApp, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Account, Collection, CredentialKind, Field, Provider
-from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.reading import Reader
 from syncs.states import CredentialState, Phase, SyncState
 
 T = TypeVar("T")
-ASK_TIMEOUT_S = 45
 DISCOVERY_KEPT_S = 300
 
 
@@ -39,25 +38,10 @@ class CheckResult:
     next_step: str = ""
 
 
-def as_problem(error: ProviderError, field: str = "") -> Problem:
-    """A provider's error as the problem a form or the API shows."""
-    fields = {field: [error.message]} if field else {}
-    return Problem(error.message, kind=error.kind, next_step=error.next_step, fields=fields)
-
-
 def ask(credential: Credential, question: Callable[[Reader], Awaitable[T]], *, is_stored: bool = True) -> T:
     """Put one question to a credential's provider, from a page or the API. Raises ProviderError or Problem."""
-
-    async def work(orm: runner.Orm) -> T:
-        provider = PROVIDERS[credential.provider]
-        source = StoredAccess(credential, orm, is_stored=is_stored)
-        client = Client.of(provider, shared_http(), source, draw_read_no=lambda: 0)
-        return await question(provider.reader(client))
-
-    try:
-        return runner.run(work, timeout_s=ASK_TIMEOUT_S)
-    except TimeoutError:
-        raise Problem("The provider did not answer in time.", kind="upstream", next_step="Try again later.") from None
+    reader = PROVIDERS[credential.provider].reader
+    return ask_client(credential, lambda client: question(reader(client)), is_stored=is_stored)
 
 
 def check(credential: Credential) -> Account:
@@ -146,24 +130,44 @@ def update_oauth_app(app: OAuthApp, data: Mapping[str, Any], *, by: Any) -> OAut
 
 def _save_oauth_app(app: OAuthApp, data: Mapping[str, Any], by: Any, action: str) -> OAuthApp:
     provider = PROVIDERS[app.provider]
-    app.name = _text(data, "name", app.name, f"{provider.label} app")
-    app.client_id = _text(data, "client_id", app.client_id)
-    app.host = _text(data, "host", app.host, provider.hosts[0].key)
+    before = (app.host, app.login_url, dict(app.settings))
+    app.name = pasted.text(data, "name", app.name, f"{provider.label} app")
+    app.client_id = pasted.text(data, "client_id", app.client_id)
+    app.host = pasted.text(data, "host", app.host, provider.hosts[0].key)
     app.login_url = str(data.get("login_url") or app.login_url).strip()
     app.metadata = data.get("metadata", app.metadata) or {}
     if data.get("client_secret"):
-        app.secrets = Secrets(client_secret=str(data["client_secret"]).strip())
-    _check_sendable("client_secret", app.secrets.get("client_secret", ""))
-    _check_sendable("client_id", app.client_id)
+        app.secrets = Secrets({**app.secrets, "client_secret": str(data["client_secret"]).strip()})
+    pasted.check_sendable("client_secret", app.secrets.get("client_secret", ""))
+    pasted.check_sendable("client_id", app.client_id)
     if not app.secrets.get("client_secret"):
         raise field_problem("client_secret", "The client secret is missing.", next_step="Copy it from the provider.")
-    app.login_url = hosts.login_url(provider, app.host, app.login_url) if app.login_url else ""
-    hosts.login_url(provider, app.host, app.login_url)
+    _keep_fields(app, provider, data.get("properties") or {})
+    where = hosts.place_of(app)
+    app.login_url = where.login if app.login_url else ""
+    moved = not app._state.adding and (app.host, app.login_url, app.settings) != before
+    if moved and hosts.is_own(provider, app.host) and not data.get("client_secret"):
+        step = "Paste it again: it will be sent to the new address."
+        raise field_problem("client_secret", "The stored secret does not follow to another address.", next_step=step)
     with transaction.atomic():
         app.save()
         audit.record(by, action, app, {"provider": app.provider, "client_id": app.client_id, "host": app.host})
     changes.announce("credentials")
     return app
+
+
+def _keep_fields(app: OAuthApp, provider: Provider, sent: Mapping[str, Any]) -> None:
+    """What this provider's apps have beside id and secret. What is not sent stays; an empty secret stays, too."""
+    fields = provider.app_fields()
+    unknown = set(sent) - {field.key for field in fields}
+    if unknown:
+        raise field_problem(min(unknown), f"{provider.label} apps have no property of this name.")
+    kept = {**app.settings, **app.secrets}
+    given = {key: str(value).strip() for key, value in sent.items() if value is not None}
+    secret = {field.key for field in fields if field.secret}
+    values = pasted.cleaned(fields, kept | {key: value for key, value in given.items() if value or key not in secret})
+    app.settings = {key: value for key, value in values.items() if key not in secret}
+    app.secrets = Secrets({**app.secrets, **{key: value for key, value in values.items() if key in secret}})
 
 
 def delete_oauth_app(app: OAuthApp, *, by: Any) -> None:
@@ -191,7 +195,8 @@ def create_credential(data: Mapping[str, Any], *, by: Any) -> Credential:
     provider = _provider(data.get("provider", ""))
     kind = _kind(provider, data.get("kind", ""))
     credential = Credential(provider=provider.key, kind=kind.key, oauth_app=data.get("oauth_app"))
-    _fill(credential, provider, kind, data)
+    pasted.fill(credential, provider, kind, data)
+    sites.settle(credential)
     account = check(credential)
     credential.account_id, credential.account_name = account.id or credential.account_id, account.name
     same = (
@@ -210,11 +215,14 @@ def update_credential(credential: Credential, data: Mapping[str, Any], *, by: An
     """Rename, or replace the secrets: then they are checked first. Raises Problem naming the field."""
     provider = PROVIDERS[credential.provider]
     if data.get("secrets"):
-        _fill(credential, provider, provider.kind(credential.kind), {**data, "name": data.get("name", credential.name)})
+        pasted.fill(
+            credential, provider, provider.kind(credential.kind), {**data, "name": data.get("name", credential.name)}
+        )
         known_id = credential.account_id  # an imported refresh token tells whose it is only when it is used
+        sites.settle(credential)
         account = check(credential)
         check_same_account(known_id, account.id or credential.account_id, account.name)
-    credential.name = _text(data, "name", credential.name)
+    credential.name = pasted.text(data, "name", credential.name)
     credential.metadata = data.get("metadata", credential.metadata) or {}
     return _store(credential, by, "connection.changed", is_fresh=bool(data.get("secrets")))
 
@@ -325,51 +333,3 @@ def _kind(provider: Provider, key: str) -> CredentialKind:
         raise field_problem(
             "credential.properties.kind", f"{provider.label} knows no credential “{key}”.", next_step=f"Use {kinds}."
         ) from None
-
-
-def _fill(credential: Credential, provider: Provider, kind: CredentialKind, data: Mapping[str, Any]) -> None:
-    """Put what was typed onto the credential, secrets and settings apart. Raises Problem naming the field."""
-    typed = {key: str(value).strip() for key, value in dict(data.get("secrets") or {}).items() if value is not None}
-    typed |= {key: str(value).strip() for key, value in dict(data.get("settings") or {}).items() if value is not None}
-    unknown = set(data.get("secrets") or {}) - {f.key for f in kind.fields}
-    if unknown:  # a mistyped name must not end up among what is shown
-        raise field_problem(min(unknown), f"{kind.label} has no field of this name.")
-    missing = [f for f in kind.fields if f.required and not typed.get(f.key)]
-    if missing:
-        raise field_problem(missing[0].key, f"{missing[0].label} is missing.", next_step=missing[0].help)
-    for field, message in kind.problems(typed).items():
-        raise field_problem(field, message)
-    if kind.oauth is not None and credential.oauth_app is None:
-        raise field_problem(
-            "oauth_app_id", "This kind of credential needs an OAuth app.", next_step="Create one first."
-        )
-    secret_keys = {f.key for f in kind.fields if f.secret}
-    secrets = Secrets({key: typed[key] for key in secret_keys if typed.get(key)})
-    if kind.imports in secrets:
-        secrets["refresh_token"] = secrets.pop(kind.imports)
-    if not secrets:
-        raise field_problem(kind.imports or "secret", "The secret is missing.")
-    for key, value in secrets.items():
-        _check_sendable(key, value)
-    credential.secrets = secrets
-    credential.settings = {key: value for key, value in typed.items() if key not in secret_keys and value}
-    if credential.oauth_app is not None:
-        credential.settings.setdefault("host", credential.oauth_app.host)
-    credential.state, credential.access_expires_at = CredentialState.OK, None
-    for column, value in NO_TROUBLE.items():
-        setattr(credential, column, value)
-    credential.name = _text(data, "name", credential.name, f"{provider.label} account")
-    credential.metadata = data.get("metadata") or {}
-
-
-def _check_sendable(field: str, value: str) -> None:
-    """Keys travel in HTTP headers: printable ASCII. Anything else is a slip of the clipboard."""
-    if not (value.isascii() and value.isprintable()):
-        raise field_problem(field, "This holds characters that no key has.", next_step="Copy it again, alone.")
-
-
-def _text(data: Mapping[str, Any], key: str, current: str = "", default: str = "") -> str:
-    value = str(data.get(key) or current or default).strip()
-    if not value:
-        raise field_problem(key, f"“{key}” is missing.")
-    return value

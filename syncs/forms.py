@@ -8,11 +8,11 @@ from django.utils.html import format_html
 
 from syncs import hosts
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
-from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField
+from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, Site
+from syncs.providers.kit.values import LOGIN_URL
 from syncs.states import Removal
 
 HOST = "host"
-LOGIN_URL = "login_url"
 
 POLL_CHOICES = [
     (10, "Every 10 seconds"),
@@ -57,12 +57,22 @@ class OAuthAppForm(forms.Form):
     def __init__(self, *args: Any, provider: Provider, app: OAuthApp | None = None, **kwargs: Any) -> None:
         initial = {"name": f"{provider.label} app", HOST: provider.hosts[0].key if provider.hosts else ""}
         if app is not None:
-            initial = {field: getattr(app, field) for field in ("name", "client_id", HOST, LOGIN_URL)}
+            initial = {field: getattr(app, field) for field in ("name", "client_id", HOST, LOGIN_URL)} | app.settings
         super().__init__(*args, **{"initial": initial, **kwargs})
         add_host_fields(self, hosts.choices(provider), "Where do people sign in?")
-        if app is not None:
-            self.fields["client_secret"].required = False
-            self.fields["client_secret"].help_text = "Stored. Leave empty to keep it."
+        self.fields["client_secret"].label = next(kind.oauth.proof_label for kind in provider.kinds if kind.oauth)
+        self.own = provider.app_fields()
+        for field in self.own:
+            self.fields[field.key] = form_field(field)
+        for key in ("client_secret", *(field.key for field in self.own if field.secret)):
+            if app is not None and app.secrets.get(key):
+                self.fields[key].required = False
+                self.fields[key].help_text = "Stored. Leave empty to keep it."
+
+    def values(self) -> dict[str, Any]:
+        """What was typed, as the service takes it: what only this provider's apps have stands apart."""
+        typed = dict(self.cleaned_data)
+        return {"properties": {field.key: typed.pop(field.key) for field in self.own}, **typed}
 
 
 class RedirectForm(forms.Form):
@@ -94,8 +104,8 @@ class PasteForm(forms.Form):
             self.fields["oauth_app_id"] = forms.ChoiceField(
                 label="OAuth app", choices=choices, help_text="The app that the token was given to."
             )
-        elif len(hosts.choices(provider)) > 1:
-            add_host_fields(self, hosts.choices(provider), "Where is the account?")
+        elif len(offered := hosts.choices(provider, kind)) > 1 or not all(host.url for host in offered):
+            add_host_fields(self, offered, "Where is the account?")
         for field in kind.fields:
             self.fields[field.key] = form_field(field)
 
@@ -109,6 +119,23 @@ class PasteForm(forms.Form):
     def _typed(self, *, secret: bool) -> dict[str, str]:
         wanted = (field.key for field in self.kind.fields if field.secret is secret)
         return {key: self.cleaned_data[key] for key in wanted if self.cleaned_data.get(key)}
+
+
+class SecretLines(forms.Textarea):
+    """Several secret lines. Like a password, they are not sent back with a form that has an error."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
+class SiteForm(forms.Form):
+    """Which of the accounts that a sign-in opens."""
+
+    site = forms.ChoiceField(label="Account", widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, offered: Sequence[Site], **kwargs: Any) -> None:
+        super().__init__(*args, **{"initial": {"site": offered[0].id}, **kwargs})
+        self.fields["site"].choices = [(site.id, site.label) for site in offered]  # type: ignore[attr-defined]
 
 
 class ReplaceForm(forms.Form):
@@ -142,7 +169,10 @@ def form_field(field: SetupField) -> forms.Field:
     attrs = {"autocomplete": "new-password" if field.secret else "off", "spellcheck": "false"}
     if field.example:
         attrs["placeholder"] = field.example
-    widget = forms.PasswordInput(attrs=attrs) if field.secret else forms.TextInput(attrs=attrs)
+    if field.lines:
+        widget: forms.Widget = SecretLines(attrs={**attrs, "rows": 6}) if field.secret else forms.Textarea(attrs=attrs)
+    else:
+        widget = forms.PasswordInput(attrs=attrs) if field.secret else forms.TextInput(attrs=attrs)
     return forms.CharField(strip=True, max_length=20_000, widget=widget, **common)
 
 

@@ -14,7 +14,9 @@ from syncs import connections, hosts, services
 from syncs.models import Credential, OAuthApp, Sync
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import CredentialKind, Provider
-from syncs.schemas import CredentialPatch, InlineCredential, SyncIn
+from syncs.providers.kit.values import LOGIN_URL
+from syncs.schemas import CredentialPatch, InlineCredential, OAuthAppIn, SyncIn
+from syncs.sites import SITE_ID
 
 KIND, NAME, HOST = "kind", "name", "host"
 _BESIDE = ("name", "provider", "oauth_app_id", "metadata")  # of a credential, beside its properties
@@ -65,10 +67,18 @@ def change_credential(credential: Credential, body: CredentialPatch, *, by: Any)
         if NAME in sent:
             data.setdefault("name", _text(sent, NAME))
         secrets, settings = parted(provider, kind, without_masked(sent))
-        kept = {field.key: credential.settings[field.key] for field in kind.fields if field.key in credential.settings}
-        kept |= {HOST: credential.settings[HOST]} if HOST in credential.settings else {}
+        names = [*(field.key for field in kind.fields), HOST, LOGIN_URL, SITE_ID]
+        kept = {name: credential.settings[name] for name in names if name in credential.settings}
         if secrets or {**kept, **settings} != kept:
-            data |= {"secrets": {**_stored(credential, kind), **secrets}, "settings": {**kept, **settings}}
+            # Stored secrets do not follow to another place: it could be one that somebody has set up to catch them.
+            places = hosts.place_names(provider, kind)
+            moved = [name for name in places if settings.get(name, kept.get(name)) != kept.get(name)]
+            secrets = {**({} if moved else _stored(credential, kind)), **secrets}
+            if not secrets:
+                raise field_problem(
+                    moved[0], "The stored secret does not follow to another address.", next_step="Send it again."
+                )
+            data |= {"secrets": secrets, "settings": {**kept, **settings}}
         return connections.update_credential(credential, data, by=by)
 
 
@@ -113,7 +123,9 @@ def parted(
         if name in fields:
             (secrets if fields[name].secret else settings)[fields[name].key] = value
         elif name == HOST and kind.oauth is None:
-            settings[HOST] = _host(provider, value)
+            settings[HOST] = _host(provider, kind, value)
+        elif name == LOGIN_URL and kind.oauth is None and not all(host.url for host in hosts.choices(provider, kind)):
+            settings[LOGIN_URL] = value
         else:
             known = ", ".join(field.key for field in kind.fields)
             raise field_problem(name, f"{kind.key} has no property “{name}”.", next_step=f"It has {known}.")
@@ -135,8 +147,8 @@ def _can_be_sent(secret: str) -> bool:
     return secret.isascii() and all(part.isprintable() for part in secret.splitlines())
 
 
-def _host(provider: Provider, key: str) -> str:
-    offered = [host.key for host in hosts.choices(provider)]
+def _host(provider: Provider, kind: CredentialKind, key: str) -> str:
+    offered = [host.key for host in hosts.choices(provider, kind)]
     if key not in offered:
         raise field_problem(
             HOST, f"{provider.label} has no host “{key}”.", next_step=f"Use one of {', '.join(offered)}."
@@ -164,6 +176,19 @@ def _sent_name(name: str, properties: Mapping[str, Any]) -> str:
     if bare == "secret" and bare not in properties:
         bare = next((name for name in secrets if name in properties), secrets[0] if secrets else bare)
     return f"properties.{bare}"
+
+
+@contextmanager
+def app_named_as_sent(properties: Mapping[str, Any]) -> Iterator[None]:
+    """Give a Problem's fields the names they have in an OAuth app's body: its own fields stand in `properties`."""
+    try:
+        yield
+    except Problem as problem:
+        beside = set(OAuthAppIn.model_fields) - set(properties)
+        problem.fields = {
+            name if name in beside else f"properties.{name}": errors for name, errors in problem.fields.items()
+        }
+        raise
 
 
 # --- The state of an OAuth sign-in -----------------------------------------------------------------------------------

@@ -22,12 +22,14 @@ from django.utils import timezone
 
 from sequin_console.accounts.models import User
 from sequin_console.common import audit, changes, runner
+from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
-from syncs import access, connections, hosts
+from syncs import access, connections, hosts, pasted, site_choice, sites
 from syncs.models import Credential, OAuthApp, PendingConnection
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import OAuth2
+from syncs.providers.kit.catalogue import OAuth2, Site
 from syncs.providers.kit.errors import ProviderError
+from syncs.providers.kit.values import fill
 
 LIFETIME = timedelta(minutes=10)
 
@@ -53,7 +55,6 @@ def begin(
     return_state: str = "",
 ) -> str:
     """Where to send the person: the provider's authorize URL. With `credential`, the grant replaces that one's."""
-    provider = PROVIDERS[app.provider]
     oauth = oauth_of(app, kind_key)
     state, verifier = generate_token(48), generate_token(64)
     PendingConnection.objects.filter(expires_at__lt=timezone.now()).delete()
@@ -70,19 +71,29 @@ def begin(
         return_state=return_state,
         expires_at=timezone.now() + LIFETIME,
     )
+    return authorize_url(app, oauth, state=state, verifier=verifier)
+
+
+def authorize_url(app: OAuthApp, oauth: OAuth2, *, state: str, verifier: str) -> str:
+    """The provider's authorize URL. Asked for is what reading every collection it shows needs, and no more."""
     extra = dict(oauth.authorize_params)
     if oauth.pkce:
         extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
-    login = hosts.login_url(provider, app.host, app.login_url)
-    return prepare_grant_uri(
-        login + oauth.authorize_path,
+    shown = [scope for row in PROVIDERS[app.provider].collections if row.shown for scope in row.scopes]
+    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else shown)]))
+    if oauth.optional_param and (optional := [s for s in dict.fromkeys(shown) if s not in oauth.scopes]):
+        extra[oauth.optional_param] = oauth.scope_separator.join(optional)
+    url = prepare_grant_uri(
+        hosts.place_of(app).login + fill(oauth.authorize_path, app.settings),
         client_id=app.client_id,
         response_type="code",
         redirect_uri=redirect_uri(app.provider),
-        scope=list(oauth.scopes) or None,
+        scope=oauth.scope_separator.join(asked) or None,
         state=state,
         **extra,
     )
+    address, _, query = url.partition("?")
+    return f"{address}?{query.replace('+', '%20')}"  # not all providers take a plus for a space
 
 
 def oauth_of(app: OAuthApp, kind_key: str) -> OAuth2:
@@ -94,6 +105,13 @@ def oauth_of(app: OAuthApp, kind_key: str) -> OAuth2:
     if oauth is None:
         raise Problem(
             f"“{kind_key}” is not connected by a redirect.", fields={"credential_kind": ["Not an OAuth kind."]}
+        )
+    held = access.app_values(app)
+    if lacking := [field.label for field in oauth.fields if field.required and not held.get(field.key)]:
+        raise Problem(
+            f"The OAuth app {app.name} has no {' and no '.join(lacking)}.",
+            next_step="An admin adds it under Connections, OAuth apps.",
+            fields={"oauth_app_id": [f"It has no {', '.join(lacking)}."]},
         )
     return oauth
 
@@ -118,14 +136,18 @@ def take_pending(state: str, *, session_key: str) -> PendingConnection:
 
 @dataclass(frozen=True)
 class Finished:
-    """A redirect that ended well: the connection, and where the person goes now (empty: wherever the page likes)."""
+    """A redirect that ended well: the connection, and where the person goes now (empty: wherever the page likes).
+
+    site_token  set instead of a connection while the person still has to choose one of several sites
+    """
 
     credential: Credential
     next_url: str
+    site_token: str = ""
 
 
 def finish(*, state: str, code: str, error: str, error_description: str, session_key: str) -> Finished:
-    """The person is back: exchange the code, store the connection.
+    """The person is back: exchange the code, store the connection, or ask which of several sites it shall read.
 
     Raises Problem when they said no, the state is not good, or the provider refuses the code.
     """
@@ -140,53 +162,79 @@ def finish(*, state: str, code: str, error: str, error_description: str, session
             next_step="Press Connect again and choose Allow." if said_no else (error_description or error)[:300],
             status=400,
         )
-    by = User.objects.filter(username=pending.started_by).first()
-    credential = _exchange(pending, code, by=by)
-    if not pending.return_url.startswith(("http://", "https://")):
-        return Finished(credential, pending.return_url)
-    query = urlencode({"code": hand_over(credential.pk, pending), "state": pending.return_state})
-    return Finished(credential, pending.return_url + ("&" if "?" in pending.return_url else "?") + query)
+    credential = _granted(pending, code)
+    question = sites.question_of(credential)
+    if question is not None:
+        found = sites.offered(credential, question)
+        known_id = pending.credential.settings.get(sites.SITE_ID) if pending.credential else None
+        site = found[0] if len(found) == 1 else next((site for site in found if site.id == known_id), None)
+        if site is None:
+            return Finished(credential, "", site_token=site_choice.keep(pending, credential, found))
+        _take_site(credential, site)
+    return _conclude(pending, credential)
 
 
-def _exchange(pending: PendingConnection, code: str, *, by: Any) -> Credential:
-    """Turn a code into a stored credential (RFC 6749 4.1.3): once, for a second use can revoke the grant."""
-    app, kind_key = pending.oauth_app, pending.kind
-    provider, oauth = PROVIDERS[app.provider], oauth_of(app, kind_key)
-    login = hosts.login_url(provider, app.host, app.login_url)
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": redirect_uri(app.provider),
-        "client_id": app.client_id,
-        "client_secret": app.secrets.get("client_secret", ""),
-    } | ({"code_verifier": pending.secrets["code_verifier"]} if oauth.pkce else {})
+def choose_site(token: str, site_id: str, *, session_key: str) -> Finished:
+    """The person has chosen one of several sites. Raises Problem when it is too late, or no site of theirs."""
+    pending, credential, found = site_choice.take(token, session_key=session_key)
+    site = next((site for site in found if site.id == site_id), None)
+    if site is None:
+        raise Problem("This is none of the accounts you were shown.", next_step="Press Connect again.", status=400)
+    _take_site(credential, site)
+    return _conclude(pending, credential)
+
+
+def _take_site(credential: Credential, site: Site) -> None:
+    sites.take(credential, site)
+    if PROVIDERS[credential.provider].kind(credential.kind).mint is not None:
+        # The redirect has told whose account it is. From now on access is minted, and the person's token is not needed.
+        credential.secrets, credential.access_expires_at = Secrets(), None
+
+
+def _granted(pending: PendingConnection, code: str) -> Credential:
+    """Turn a code into a credential, not stored yet (RFC 6749 4.1.3): once, a second use can revoke the grant."""
+    app, oauth = pending.oauth_app, oauth_of(pending.oauth_app, pending.kind)
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri(app.provider)}
+    if oauth.pkce:
+        asked["code_verifier"] = pending.secrets["code_verifier"]
+    request = oauth.request(app.client_id, app.secrets.get("client_secret", ""), asked)
+    base_url = hosts.place_of(app).token
     try:
-        grant = runner.run(lambda _orm: access.request_grant(oauth, login, form), timeout_s=60)
+        grant = runner.run(lambda _orm: access.request_grant(oauth, base_url, request), timeout_s=60)
     except ProviderError as error:
         raise connections.as_problem(error) from None
-    credential = pending.credential or Credential(provider=app.provider, kind=kind_key, oauth_app=app)
-    known_id = credential.account_id
+    credential = pending.credential or Credential(provider=app.provider, kind=pending.kind)
     credential.oauth_app = app
-    credential.name = credential.name or pending.name or f"{provider.label} account"
-    credential.settings = {**credential.settings, "host": app.host}
+    credential.name = credential.name or pending.name or f"{PROVIDERS[app.provider].label} account"
+    credential.settings = {**credential.settings, **pasted.app_place(app)}
     for column, value in access.granted_columns(credential, oauth, grant, timezone.now()).items():
         setattr(credential, column, value)
+    return credential
+
+
+def _conclude(pending: PendingConnection, credential: Credential) -> Finished:
+    """Check the connection, store it, and send the person on."""
+    by = User.objects.filter(username=pending.started_by).first()
     account = connections.check(credential)
     if pending.credential is not None:
+        known_id = Credential.objects.values_list("account_id", flat=True).get(pk=pending.credential.pk)
         connections.check_same_account(known_id, account.id or credential.account_id, account.name)
+    credential.account_id = account.id or credential.account_id
+    credential.account_name = account.name
     same = _same_account(credential)
     with transaction.atomic():
         if same is not None:  # a new grant for an account we have replaces the old: grants are counted upstream
             credential.pk, credential.name, credential._state.adding = same.pk, same.name, False
             credential.created_at, credential.metadata = same.created_at, same.metadata
-        credential.account_id = account.id or credential.account_id
-        credential.account_name = account.name
         is_new = credential._state.adding
         connections.save_fresh(credential)
         audit.record(by, "connection.created" if is_new else "connection.reconnected", credential)
         connections.wake_syncs(credential)
     changes.announce("credentials", f"credential-{credential.pk}")
-    return credential
+    if not pending.return_url.startswith(("http://", "https://")):
+        return Finished(credential, pending.return_url)
+    query = urlencode({"code": hand_over(credential.pk, pending), "state": pending.return_state})
+    return Finished(credential, pending.return_url + ("&" if "?" in pending.return_url else "?") + query)
 
 
 def _same_account(credential: Credential) -> Credential | None:

@@ -21,6 +21,7 @@ urlpatterns = [
     path("connections/new/<slug:provider_key>/", connect.connect_provider, name="connect_provider"),
     path("connections/new/<slug:provider_key>/sign-in/", redirects.oauth_begin, name="oauth_begin"),
     path("connections/callback/<slug:provider_key>/", redirects.oauth_callback, name="oauth_callback"),
+    path("connections/sites/<str:token>/", redirects.oauth_sites, name="oauth_sites"),
     path("connections/start/<str:token>/", redirects.oauth_start, name="oauth_start"),
     path("connections/oauth-apps/new/<slug:provider_key>/", oauth_apps.oauth_app_create, name="oauth_app_create"),
     path("connections/oauth-apps/<uuid:pk>/", oauth_apps.oauth_app_edit, name="oauth_app_edit"),

@@ -51,6 +51,11 @@ APP_EXAMPLE: Json = {
 CLIENT_SECRET = Field(min_length=1, max_length=4000, description="Kept encrypted, never given out again.")
 
 
+APP_PROPERTIES: Json = Field(
+    default_factory=dict, description="What this provider's apps have besides: `app_fields` of `GET /v1/providers`."
+)
+
+
 class OAuthAppIn(Body):
     """Your own OAuth app at a provider."""
 
@@ -62,6 +67,7 @@ class OAuthAppIn(Body):
     name: str = Field(default="", max_length=100)
     host: str = Field(default="", max_length=40, description="Which of the provider's login hosts; empty: the first.")
     login_url: str = Field(default="", max_length=300, description="Its address, where `host` asks for one.")
+    properties: dict[str, Any] = APP_PROPERTIES
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -75,6 +81,7 @@ class OAuthAppPatch(Body):
     name: str | None = Field(default=None, max_length=100)
     host: str | None = Field(default=None, max_length=40)
     login_url: str | None = Field(default=None, max_length=300)
+    properties: dict[str, Any] | None = Field(default=None, description="What is not named or masked stays.")
     metadata: dict[str, Any] | None = None
 
 
@@ -88,6 +95,7 @@ class OAuthAppOut(Schema):
     client_secret: str = Field(examples=[MASK])
     host: str
     login_url: str
+    properties: dict[str, str] = Field(description="What this provider's apps have besides; secrets masked.")
     redirect_url: str = Field(description="To be registered with the app at the provider.")
     metadata: dict[str, Any]
     created_at: datetime
@@ -97,7 +105,15 @@ class OAuthAppOut(Schema):
     def of(cls, app: OAuthApp) -> "OAuthAppOut":
         names = ("id", "provider", "name", "client_id", "host", "login_url", "metadata", "created_at", "updated_at")
         values = {name: getattr(app, name) for name in names}
-        return cls(**values, client_secret=MASK, redirect_url=oauth.redirect_uri(app.provider))
+        secret = [
+            field.key for field in PROVIDERS[app.provider].app_fields() if field.secret and field.key in app.secrets
+        ]
+        return cls(
+            **values,
+            client_secret=MASK,
+            properties={**app.settings, **dict.fromkeys(secret, MASK)},
+            redirect_url=oauth.redirect_uri(app.provider),
+        )
 
 
 class OAuthAppList(Schema):
@@ -198,7 +214,7 @@ class CredentialOut(Schema):
 def masked_properties(row: Credential) -> dict[str, Any]:
     """What a credential was made of, as far as it may be seen: the fields its kind does not call secret."""
     fields = PROVIDERS[row.provider].kind(row.kind).fields
-    shown = {"host", "instance_url", *(field.key for field in fields)}
+    shown = {"host", "login_url", "instance_url", "site_id", *(field.key for field in fields)}
     values = {key: value for key, value in row.settings.items() if key in shown}
     return {"kind": row.kind, "name": row.name, **values, **{field.key: MASK for field in fields if field.secret}}
 

@@ -20,6 +20,7 @@ class SetupFieldOut(Schema):
     example: str
     choices: list[str]
     aliases: list[str] = Field(description="Other names it is taken by.")
+    lines: bool = Field(description="Several lines of text, such as a PEM key.")
 
     @classmethod
     def of(cls, field: SetupField) -> "SetupFieldOut":
@@ -32,6 +33,7 @@ class SetupFieldOut(Schema):
             example=field.example,
             choices=[value for value, _ in field.choices],
             aliases=list(field.aliases),
+            lines=field.lines,
         )
 
 
@@ -42,6 +44,7 @@ class KindOut(Schema):
     label: str
     help: str
     needs_oauth_app: bool
+    hosts: list[str] = Field(description="Keys of the login hosts it works at; empty: all.")
     fields: list[SetupFieldOut]
 
 
@@ -133,6 +136,7 @@ class ProviderOut(Schema):
     poll_s: int = Field(description="Default seconds between looks for changes.")
     credential_kinds: list[KindOut]
     hosts: list[HostOut]
+    app_fields: list[SetupFieldOut] = Field(description="`properties` of its OAuth apps, beside id and secret.")
     redirect_url: str = Field(description="To be registered with an OAuth app at the provider.")
     collections: list[CollectionOut] = Field(description="What most accounts have; an account may have more.")
     dropped: list[str] = Field(description="What does not arrive as the provider sends it.")
@@ -145,6 +149,7 @@ class ProviderOut(Schema):
                 label=kind.label,
                 help=kind.help,
                 needs_oauth_app=kind.oauth is not None,
+                hosts=list(kind.hosts),
                 fields=[SetupFieldOut.of(field) for field in kind.fields],
             )
             for kind in provider.kinds
@@ -156,6 +161,7 @@ class ProviderOut(Schema):
             poll_s=provider.poll_s,
             credential_kinds=kinds,
             hosts=[HostOut(key=host.key, label=host.label, url=host.url, help=host.help) for host in provider.hosts],
+            app_fields=[SetupFieldOut.of(field) for field in provider.app_fields()],
             redirect_url=oauth.redirect_uri(provider.key),
             collections=[CollectionOut.of(collection) for collection in provider.collections],
             dropped=list(provider.dropped),

@@ -31,7 +31,7 @@ def oauth_app_create(request: HttpRequest, provider_key: str) -> HttpResponse:
     form = OAuthAppForm(request.POST if request.method == "POST" else None, provider=provider)
     if form.is_valid():
         try:
-            services.create_oauth_app({**form.cleaned_data, "provider": provider.key}, by=request.user)
+            services.create_oauth_app({**form.values(), "provider": provider.key}, by=request.user)
         except Problem as problem:
             web.form_problem(form, problem)
         else:
@@ -49,7 +49,7 @@ def oauth_app_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = OAuthAppForm(request.POST if request.method == "POST" else None, provider=provider, app=app)
     if form.is_valid():
         try:
-            services.update_oauth_app(app, form.cleaned_data, by=request.user)
+            services.update_oauth_app(app, form.values(), by=request.user)
         except Problem as problem:
             web.form_problem(form, problem)
         else:

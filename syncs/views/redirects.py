@@ -10,10 +10,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
-from syncs import oauth
-from syncs.forms import RedirectForm
+from syncs import oauth, site_choice
+from syncs.forms import RedirectForm, SiteForm
 from syncs.models import Credential, OAuthApp
 from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import Provider
 from syncs.views.connect import FOR_SYNC, connect_context, provider_or_404, ways
 
 
@@ -72,9 +73,42 @@ def oauth_callback(request: HttpRequest, provider_key: str) -> HttpResponse:
             session_key=session_key(request),
         )
     except Problem as problem:
-        context = {"problem": problem, "provider": provider}
-        return render(request, "syncs/connect_failed.html", context, status=problem.status)
+        return _failed(request, problem, provider)
+    if finished.site_token:
+        return HttpResponseRedirect(reverse("syncs:oauth_sites", args=[finished.site_token]))
+    return _go_on(request, finished)
+
+
+@web.public
+@never_cache
+def oauth_sites(request: HttpRequest, token: str) -> HttpResponse:
+    """Which of several accounts shall be read. The token and the session say whose choice it is."""
+    try:
+        pending, offered = site_choice.shown(token, session_key=session_key(request))
+    except Problem as problem:
+        return _failed(request, problem, None)
+    provider = PROVIDERS[pending.oauth_app.provider]
+    form = SiteForm(request.POST if request.method == "POST" else None, offered=offered)
+    if form.is_valid():
+        try:
+            finished = oauth.choose_site(token, form.cleaned_data["site"], session_key=session_key(request))
+        except Problem as problem:
+            return _failed(request, problem, provider)
+        return _go_on(request, finished)
+    context = {"form": form, "provider": provider}
+    return render(request, "syncs/sites.html", context, status=422 if form.is_bound else 200)
+
+
+def _failed(request: HttpRequest, problem: Problem, provider: Provider | None) -> HttpResponse:
+    context = {"problem": problem, "provider": provider}
+    return render(request, "syncs/connect_failed.html", context, status=problem.status)
+
+
+def _go_on(request: HttpRequest, finished: oauth.Finished) -> HttpResponse:
+    """To where the person began, with the connection."""
     if finished.next_url.startswith(("http://", "https://")):  # begun by a caller of the API, checked when it began
+        if request.method == "POST":  # our CSP lets no form's redirect lead to another site
+            return render(request, "syncs/return.html", {"url": finished.next_url})
         return HttpResponseRedirect(finished.next_url)
     name = "syncs:create_pick" if finished.next_url else "syncs:connection"
     url = reverse(name, args=[finished.credential.pk])

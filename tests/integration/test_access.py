@@ -115,10 +115,10 @@ def renewals() -> Iterator[list[str]]:
     sent: list[str] = []
     real = access.request_grant
 
-    async def noted(oauth_: Any, url: str, form: Any) -> Any:
-        if form["grant_type"] == "refresh_token":
-            sent.append(form["refresh_token"])
-        return await real(oauth_, url, form)
+    async def noted(oauth_: Any, url: str, request: Any) -> Any:
+        if request.form["grant_type"] == "refresh_token":
+            sent.append(request.form["refresh_token"])
+        return await real(oauth_, url, request)
 
     with mock.patch.object(access, "request_grant", noted):
         yield sent

@@ -38,17 +38,12 @@ class TokenGrant:
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A POST to a token endpoint: `form` or `json`, one of them. All of it may hold secrets.
-
-    path    below the token host
-    on_api  below the API's host instead (GitHub mints its installation tokens there)
-    """
+    """A POST to a path of the token host: `form` or `json`, one of them. All of it may hold secrets."""
 
     path: str
     form: Mapping[str, str] | None = field(default=None, repr=False)
     json: Mapping[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    on_api: bool = False
 
 
 def parse_grant(answer: Mapping[str, Any]) -> TokenGrant:

@@ -1,13 +1,13 @@
 """What a provider says of itself. The connect form, masking, collection list, API schema and docs derive from it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop
-from syncs.providers.kit.auth import Headers, TokenGrant, TokenRequest, bearer, parse_grant, token_error
+from syncs.providers.kit.auth import Headers, TokenGrant, TokenRequest, basic, bearer, parse_grant, token_error
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.hosts import clean_url
 
@@ -93,6 +93,7 @@ class OAuth2:
     authorize_params   further parameters of the redirect (`audience`, `prompt`)
     token_params       further parameters of every token request (`expires_in`)
     token_json         the token endpoint takes JSON, not a form
+    proof_label        what the provider calls the client secret
     lifetime_s         taken when the token response names none; None: such a token is good until it is refused.
                        A grant without a refresh token is used until then, and the person is asked to reconnect
     fields             what an OAuth app has beside id and secret (a subdomain, a private key); secrets stay encrypted
@@ -111,10 +112,23 @@ class OAuth2:
     token_params: tuple[tuple[str, str], ...] = ()
     token_json: bool = False
     client_auth: ClientAuth = ClientAuth.BODY
+    proof_label: str = "Client secret"
     lifetime_s: int | None = 3600
     fields: tuple[SetupField, ...] = ()
     parse: Callable[[Mapping[str, Any]], TokenGrant] = parse_grant
     error: Callable[[int, bytes], ProviderError] = token_error
+
+    def request(self, client_id: str, client_secret: str, asked: Mapping[str, str]) -> TokenRequest:
+        """The request to the token endpoint for what is asked (grant_type and its parameters), with the app's proof."""
+        asked, headers = {**asked, **dict(self.token_params)}, {}
+        if self.client_auth == ClientAuth.BODY:
+            asked |= {"client_id": client_id, "client_secret": client_secret}
+        elif self.client_auth == ClientAuth.BASIC:
+            headers = basic(client_id, client_secret)
+        else:
+            headers = {"Authorization": f"Bearer {client_secret}"}
+        body = {"json": asked} if self.token_json else {"form": asked}
+        return TokenRequest(self.token_path, headers=headers, **body)
 
 
 @dataclass(frozen=True)
@@ -127,12 +141,14 @@ class Mint:
     parse       a good answer -> the grant in it. No refresh token is wanted: access is minted again
     error       (status, body) of a refusal -> what it means
     lifetime_s  taken when the answer names none; None: good until it is refused
+    on_api      the request goes to the API's host, not to the token host (GitHub's installation tokens)
     """
 
     request: Callable[[Mapping[str, str], str, datetime], TokenRequest]
     parse: Callable[[Mapping[str, Any]], TokenGrant] = parse_grant
     error: Callable[[int, bytes], ProviderError] = token_error
     lifetime_s: int | None = 3600
+    on_api: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +181,7 @@ class CredentialKind:
                      whose account it is (GitHub App), and access is minted from the app's fields
     sites            the accounts this access opens, asked once when connecting (below the API's host, `api_path` left
                      out). None at all is an error, a single one is taken, of several a person chooses one. A pasted
-                     kind that may meet several has a field `site`, for an id or label
+                     kind that may meet several has a field `site_id`, for an id or label. Kept as that setting
     api_url          where the API lives for this kind (`https://{site}.atlassian.net`), if not at the provider's
     api_path         added to the API's host, whatever that is (`/ex/jira/{cloud_id}`); left out until a site is chosen
     hosts            keys of the hosts this kind works at; empty: all
@@ -289,3 +305,12 @@ class Provider:
             if kind.key == key:
                 return kind
         raise KeyError(key)
+
+    def app_fields(self) -> tuple[SetupField, ...]:
+        """What an OAuth app of this provider may have beside id and secret; needed where every kind needs it."""
+        ways = [{field.key: field for field in kind.oauth.fields} for kind in self.kinds if kind.oauth]
+        fields = {key: field for way in ways for key, field in way.items()}
+        return tuple(
+            replace(field, required=all(key in way and way[key].required for way in ways))
+            for key, field in fields.items()
+        )
