@@ -1,6 +1,7 @@
-"""Salesforce's OAuth 2 routes: consent page, token, revoke, userinfo.
+"""Salesforce's OAuth 2 routes: consent page, token, revoke, userinfo, and an app's certificate.
 
-Source: Salesforce help, "OAuth Authorization Flows", "OAuth 2.0 Web Server Flow", "OAuth 2.0 Client Credentials Flow"
+Source: Salesforce help, "OAuth Authorization Flows", "OAuth 2.0 Web Server Flow", "OAuth 2.0 Client Credentials Flow",
+"OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration"
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.apps import is_allowed_redirect
+from sandbox.clock import SECOND_MS
 from sandbox.kit.consent import asked_of, back, client_of, consent_page, is_known_app, untrusted
 from sandbox.rawjson import load
+from sandbox.salesforce import assertions
 from sandbox.salesforce.errors import OAuthError
 from sandbox.salesforce.grants import Grants
 from sandbox.salesforce.ids import ORGANIZATION_ID
+
+JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+CERTIFICATES = "sf_certificate"
+ADMIN = "admin@sandbox.example"
 
 SCOPE_WORDS = {
     "api": "Manage your data through its APIs", "refresh_token": "Perform requests at any time, even when you are away",
@@ -56,7 +63,7 @@ async def authorize(request: Request) -> Response:
 
 
 async def token(request: Request) -> Response:
-    """The token endpoint: authorization_code, refresh_token and client_credentials."""
+    """The token endpoint: authorization_code, refresh_token, client_credentials and JWT bearer."""
     sandbox = request.app.state.sandbox
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return OAuthError("invalid_request", "content type not supported").response()
@@ -64,6 +71,8 @@ async def token(request: Request) -> Response:
     client_id, client_secret = client_of(request, form)
     grants: Grants = request.scope["side"].grants
     try:
+        if form.get("grant_type") == JWT_GRANT:  # the signature is the app's proof: neither id nor secret is sent
+            return _answered(request, _by_assertion(grants, form.get("assertion", "")))
         if sandbox.apps.secret(client_id) is None:
             raise OAuthError("invalid_client_id", "client identifier invalid")
         if not sandbox.apps.is_genuine(client_id, client_secret):
@@ -71,7 +80,12 @@ async def token(request: Request) -> Response:
         answer = _granted(grants, form, client_id)
     except OAuthError as error:
         return error.response()
-    base = base_url(request)
+    return _answered(request, answer)
+
+
+def _answered(request: Request, answer: dict[str, Any]) -> Response:
+    """The token answer, with the org's address and who it is."""
+    base, grants = base_url(request), request.scope["side"].grants
     answer |= {
         "signature": base64.b64encode(answer["issued_at"].encode()).decode(),
         "instance_url": base,
@@ -91,6 +105,35 @@ def _granted(grants: Grants, form: dict[str, str], client_id: str) -> dict[str, 
     if kind == "client_credentials":
         return grants.open_session(grants.org.admin_id, "api")
     raise OAuthError("unsupported_grant_type", "grant type not supported")
+
+
+def _by_assertion(grants: Grants, packed: str) -> dict[str, Any]:
+    """A session for the user an app has signed for. Raises OAuthError as upstream words it."""
+    claims = assertions.read(packed, lambda client_id: grants.store.note(CERTIFICATES, client_id))
+    assertions.check(claims, grants.org.clock.now_ms() / SECOND_MS)
+    user_id = _user_called(grants, str(claims.get("sub", "")))
+    return grants.open_session(user_id, "api")
+
+
+def _user_called(grants: Grants, username: str) -> str:
+    """The active user of that name. Raises the refusal for one who has not let the app act."""
+    if username == ADMIN:
+        return str(grants.org.admin_id)
+    for user_id, body in grants.store.read("SELECT id, body FROM records WHERE shelf = 'salesforce/User'"):
+        user = load(body)
+        if user.get("Username") == username and user.get("IsActive", True):
+            return str(user_id)
+    raise OAuthError("invalid_grant", "user hasn't approved this consumer")
+
+
+async def certificate(request: Request) -> Response:
+    """Stands for Setup, where an admin uploads the certificate an app's assertions are checked by: PEM as the body."""
+    sandbox, client_id = request.app.state.sandbox, request.path_params["client_id"]
+    pem = (await request.body()).decode()
+    if sandbox.apps.secret(client_id) is None or not assertions.is_certificate(pem):
+        return OAuthError("invalid_request", "no such app, or no certificate or public key").response()
+    request.scope["side"].grants.store.keep_note(CERTIFICATES, client_id, pem)
+    return Response(status_code=204)
 
 
 async def revoke(request: Request) -> Response:
@@ -114,7 +157,7 @@ async def userinfo(request: Request) -> Response:
     user = load(row.body) if row else {}
     return JSONResponse({
         "sub": f"{base}/id/{ORGANIZATION_ID}/{session.user_id}", "user_id": session.user_id,
-        "organization_id": ORGANIZATION_ID, "preferred_username": user.get("Username", "admin@sandbox.example"),
+        "organization_id": ORGANIZATION_ID, "preferred_username": user.get("Username", ADMIN),
         "nickname": user.get("Alias", "admin"), "name": user.get("Name", "Sandbox Admin"),
         "email": user.get("Email", "admin@sandbox.example"), "zoneinfo": "Europe/Berlin", "active": True,
         "urls": {"rest": f"{base}/services/data/v{{version}}/", "query": f"{base}/services/data/v{{version}}/query/"},
@@ -122,6 +165,7 @@ async def userinfo(request: Request) -> Response:
 
 
 ROUTES = [
+    Route("/setup/apps/{client_id}/certificate", certificate, methods=["POST"]),
     Route("/services/oauth2/authorize", authorize, methods=["GET", "POST"]),
     Route("/services/oauth2/token", token, methods=["POST"]),
     Route("/services/oauth2/revoke", revoke, methods=["GET", "POST"]),

@@ -3,7 +3,7 @@
 Docs    https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest, API version 67.0 (Summer '26)
 Limits  requests of 24 hours per org, told by `Sforce-Limit-Info` on every answer; 4 requests at once are safe
 Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), rest and bulk (rows), backfill, changes,
-        reader, signin (hosts, tokens), errors
+        reader, signin (hosts, tokens), minting (access without a person), errors
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, Quota, SetupField
 from syncs.providers.kit.errors import RateLimited
 from syncs.providers.kit.hosts import BadHost
+from syncs.providers.kit.jwt import private_key
 from syncs.providers.salesforce.catalogue import STANDARD
 from syncs.providers.salesforce.errors import QUOTA_PAUSE_S, classify
+from syncs.providers.salesforce.minting import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_PATH
 from syncs.providers.salesforce.reader import SalesforceReader
 from syncs.providers.salesforce.signin import HOSTS, check_host, token_error, token_grant
 
 OAUTH = OAuth2(
     authorize_path="/services/oauth2/authorize",
-    token_path="/services/oauth2/token",  # noqa: S106 - a path
+    token_path=TOKEN_PATH,
     revoke_path="/services/oauth2/revoke",
     scopes=("api", "refresh_token"),
     lifetime_s=3600,  # none is announced; a session lives 15 minutes to 24 hours
@@ -61,6 +63,8 @@ def instance_problems(values: Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
+CONSUMER_KEY = SetupField("client_id", "Consumer key", "Of the app in Salesforce.", example="3MVG9…")
+
 PROVIDER = Provider(
     key="salesforce",
     label="Salesforce",
@@ -93,6 +97,32 @@ PROVIDER = Provider(
             imports="refresh_token",
             help="For a connection that was made elsewhere with the same app.",
             problems=instance_problems,
+        ),
+        CredentialKind(
+            "salesforce_client_credentials",
+            "Client credentials",
+            fields=(CONSUMER_KEY, SetupField("client_secret", "Consumer secret", secret=True)),
+            mint=CLIENT_CREDENTIALS,
+            hosts=("my_domain",),
+            help="No browser: the app reads as the user its policies name under Run As.",
+        ),
+        CredentialKind(
+            "salesforce_jwt",
+            "Signed by a key",
+            fields=(
+                CONSUMER_KEY,
+                SetupField("username", "User name", "Of the integration user.", example="reader@acme.com.sandbox"),
+                SetupField(
+                    "private_key",
+                    "Private key",
+                    "RSA, in PEM form, without a pass phrase. Its certificate is uploaded to the app in Salesforce.",
+                    secret=True,
+                    lines=True,
+                    clean=private_key,
+                ),
+            ),
+            mint=JWT_BEARER,
+            help="No browser: a key signs for an integration user (JWT bearer flow).",
         ),
     ),
     hosts=HOSTS,

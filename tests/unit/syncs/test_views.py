@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from django import forms
 
-from syncs.forms import OAuthAppForm, PasteForm, form_field
+from syncs.forms import OAuthAppForm, PasteForm, SecretLines, form_field
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection, Deletes, SetupField
 from syncs.views.connect import ways
@@ -61,13 +61,15 @@ def test_every_provider_can_be_connected_some_way(key: str) -> None:
             form = PasteForm(provider=provider, kind=way.kind)
             secret = [field.key for field in way.kind.fields if field.secret]
             assert secret
-            assert all(isinstance(form.fields[name].widget, forms.PasswordInput) for name in secret)
+            assert all(isinstance(form.fields[name].widget, forms.PasswordInput | SecretLines) for name in secret)
 
 
 def test_kind_that_asks_for_nothing_is_a_redirect() -> None:
     assert [(way.key, way.by_redirect) for way in ways(PROVIDERS["salesforce"])] == [
         ("salesforce_oauth2", True),
         ("salesforce", False),
+        ("salesforce_client_credentials", False),
+        ("salesforce_jwt", False),
     ]
 
 
