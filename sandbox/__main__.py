@@ -18,7 +18,7 @@ MAX_HEAD_READ = 256 * 1024
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Stands in for Salesforce and Stripe.")
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Stands in for upstream APIs.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder for sandbox.sqlite3")

@@ -42,8 +42,9 @@ class Sandbox:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.seed_name, self.side_types = seed_name, side_types
         self.store = Store(data_dir / "sandbox.sqlite3")
-        kept = self.store.note("settings", "all")
-        self.settings = self._first_settings().changed(load(kept) if kept else {})
+        first, kept = self._first_settings(), load(self.store.note("settings", "all") or "{}")
+        known = first.as_dict()
+        self.settings = first.changed({name: value for name, value in kept.items() if name in known})
         if churn_s is not None:
             self.settings = self.settings.changed({"churn_s": churn_s})
         self.clock = Clock(self.settings.clock_skew_s)
@@ -61,10 +62,7 @@ class Sandbox:
         self.churn = Churn(self)
         self.sides = {made.key: made(self) for made in self.side_types}
         self.routers = {key: Router(side.routes(), redirect_slashes=False) for key, side in self.sides.items()}
-        if self.store.note("seed", "done") is None:
-            with self.store.transaction():
-                seed.plant(self)
-                self.store.keep_note("seed", "done", self.seed_name)
+        seed.plant(self)
 
     def _first_settings(self) -> Settings:
         own = {f"{made.key}_{name}": value for made in self.side_types for name, value in made.own_settings.items()}

@@ -8,6 +8,12 @@ SEED = 20261123
 
 
 def plant(sandbox: Any) -> None:
-    """Fill a new store: everything for `demo`; for `empty` only what later records cannot be without."""
+    """Fill what is new: everything for `demo`; for `empty` only what later records cannot be without.
+
+    A side that a newer version brought is new to an old data folder, and planted there too.
+    """
     for side in sandbox.sides.values():
-        side.plant(sandbox.seed_name == "demo")
+        if sandbox.store.note("seed", side.key) is None and not sandbox.store.counts(f"{side.key}/"):
+            with sandbox.store.transaction():
+                side.plant(sandbox.seed_name == "demo")
+                sandbox.store.keep_note("seed", side.key, sandbox.seed_name)

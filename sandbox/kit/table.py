@@ -46,9 +46,11 @@ class Table:
     new_id     the id of the n-th record made
     ids, created, updated, versions, marks   where id, stamps, version (1, 2, 3 …) and delete mark are written
     time       how a stamp is written; `unit_ms` what it is cut to
+    version    how a version is written: `str` where all values are text
     facet      the one value its lists are narrowed by: a comment's issue
     numeric    ids are numbers, and sorted as such
-    finish     the last touch before a version is stored: links to itself, totals
+    finish     the last touch before a version is stored: links to itself, totals, a version or mark in an odd place
+    unique     fields no two records may share
     """
 
     name: str
@@ -65,6 +67,7 @@ class Table:
     marks: tuple[str, ...] = ()
     time: Callable[[int], Any] = iso_z
     unit_ms: int = SECOND_MS
+    version: Callable[[int], Any] = whole_number
     facet: str = ""
     numeric: bool = True
     unique: tuple[str, ...] = ()

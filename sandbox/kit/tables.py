@@ -168,7 +168,7 @@ class Tables(Records):
         """The row with stamps, version and mark written where its table has them."""
         for paths, value in (
             (table.created, table.time(row.created_ms)), (table.updated, table.time(row.stamp_ms)),
-            (table.versions, row.version), (table.marks, row.deleted != LIVE),
+            (table.versions, table.version(row.version)), (table.marks, row.deleted != LIVE),
         ):  # fmt: skip
             for path in paths:
                 fields = with_value(fields, path, dump(value))

@@ -6,7 +6,8 @@ Source: Salesforce help, "Convert 15-character record IDs to 18 characters", htt
 
 from __future__ import annotations
 
-DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+from sandbox.kit.ids import BASE62
+
 CHECKSUM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 INSTANCE = "5e"
 
@@ -37,5 +38,5 @@ def _base62(number: int, width: int) -> str:
     letters = []
     for _ in range(width):
         number, rest = divmod(number, 62)
-        letters.append(DIGITS[rest])
+        letters.append(BASE62[rest])
     return "".join(reversed(letters))

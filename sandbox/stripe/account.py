@@ -7,13 +7,12 @@ Source: https://docs.stripe.com/api/events, https://docs.stripe.com/api/customer
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sandbox.clock import SECOND_MS, Clock, whole_second
+from sandbox.kit.ids import letters_of
 from sandbox.rawjson import Fields, dump, join_object, load, split_object
-from sandbox.salesforce.ids import DIGITS
 from sandbox.settings import Settings
 from sandbox.store import BINNED, GONE, LIVE, Row, Store
 from sandbox.stripe.catalogue import KINDS, Kind, event_type
@@ -99,13 +98,9 @@ class Account:
 
     def new_id(self, kind: Kind, mode: str, number: int) -> str:
         """A random-looking id: `cus_Tq1…`. The same number gives the same id, so that a seed is repeatable."""
-        digest = int.from_bytes(hashlib.sha256(f"{mode}/{kind.name}/{number}".encode()).digest())
-        letters = []
-        for _ in range(ID_LENGTHS.get(kind.prefix, 24)):
-            digest, rest = divmod(digest, 62)
-            letters.append(DIGITS[rest])
+        letters = letters_of(f"{mode}/{kind.name}/{number}", ID_LENGTHS.get(kind.prefix, 24))
         infix = f"{mode}_" if kind.prefix == "cs" else ""
-        return f"{kind.prefix}_{infix}{''.join(letters)}"
+        return f"{kind.prefix}_{infix}{letters}"
 
     # ---- events
 

@@ -210,6 +210,17 @@ def test_everything_outlives_a_restart(tmp_path):
         assert control(client, "GET", "settings")["tiny_token_ttl_s"] == 7
 
 
+def test_a_side_may_come_to_an_old_folder_and_leave_it_again(tmp_path):
+    with served(tmp_path, SIDES[1:], seed="demo") as client:
+        control(client, "POST", "settings", {"token_ttl_s": 8})
+    with served(tmp_path, (*SIDES[1:], Tiny), seed="demo") as client:
+        assert control(client, "GET", "state")["counts"]["tiny"] == {"widgets": 30, "notes": 60}
+        control(client, "POST", "settings", {"tiny_token_ttl_s": 7})
+    with served(tmp_path, SIDES[1:], seed="demo") as client:
+        settings = control(client, "GET", "settings")
+        assert (settings["token_ttl_s"], "tiny_token_ttl_s" in settings) == (8, False)
+
+
 def test_reset_forgets_grants(tmp_path):
     with served(tmp_path) as client:
         token = control(client, "POST", "grants", {"provider": "tiny"})["access_token"]
