@@ -21,14 +21,22 @@ from tests.faults.report import IS_LONG, pytest_terminal_summary  # noqa: F401 -
 
 # Files whose tests wait for real processes are begun first, so that two workers end at about the same time.
 LONGEST_FIRST = ("tests/faults/", "tests/integration/test_up.py", "tests/integration/test_secrets.py", "tests/browser/")
+PROCESSES_S, LONG_FORM_S = 600, 3_600
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Mark what touches the database, put in order; leave out what is about another backend or for the long form."""
+    """Mark what touches the database, put in order; leave out what is about another backend or for the long form.
+
+    What waits for real processes has deadlines of its own, and a machine at work on other things may be slow.
+    """
     for item in items:
         if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
+        if IS_LONG and item.nodeid.startswith("tests/faults/"):
+            item.add_marker(pytest.mark.timeout(LONG_FORM_S), append=False)
+        elif item.nodeid.startswith(LONGEST_FIRST) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PROCESSES_S))
     left_out = {
         item
         for item in items

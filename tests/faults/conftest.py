@@ -1,4 +1,4 @@
-"""`record_fault`: every fault test says what it did. In the long form a test may take an hour."""
+"""`record_fault`: every fault test says what it did."""
 
 import json
 from collections.abc import Callable
@@ -6,17 +6,9 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 
-from tests.faults.report import IS_LONG, PROPERTY
+from tests.faults.report import PROPERTY
 
 DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-LONG_S = 3_600
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever a test allows itself, it is meant for the short form."""
-    for item in items if IS_LONG else ():
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.timeout(LONG_S), append=False)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.faults.stage import REST_S, Stage
 def ask(stage: Stage, path: str) -> tuple[int, str]:
     """Status and body; 0 when nothing answers."""
     somebody = {
-        "Authorization": "Bearer sequin_unknown",
+        "Authorization": "Bearer sqn_unknown",
         "Cookie": "sequin_session=unknown-to-everybody",
     }  # to be looked up
     request = urllib.request.Request(stage.world.url + path, headers=somebody)
