@@ -9,6 +9,7 @@ from consumers import publishing, streams
 from consumers.connection import Conflict, NoAnswer, Refused
 from consumers.job import Batch, Job, Published, StreamReset
 from consumers.publishing import NOT_YET, WrongLast
+from consumers.streams import LastMessage
 from sequin_console.common import trace
 from sequin_console.common.runner import Orm
 
@@ -25,21 +26,21 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
                 job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.stream_seq
             )
     except (WrongLast, NoAnswer):
-        return await settle(job, orm)
+        return await settle(job, batch, orm)
     except Refused as error:
         if error.code not in NOT_YET:
             raise
-        return await settle(job, orm)
+        return await settle(job, batch, orm)
     return Published(seq, len(batch.messages))
 
 
-async def settle(job: Job, orm: Orm) -> Published:
+async def settle(job: Job, batch: Batch, orm: Orm) -> Published:
     """Learn from the stream how far we are; the caller then reads the log again from there.
 
     1. read the newest message under our filter
     2. is this still the stream we know? A new one begins a new run
     3. ours, of this run, and the end of an atomic batch: all up to its `Sequin-Seq` is stored
-    4. somebody else's: say so, and go on from there
+    4. somebody else's: say so, and go on from there; how much of this batch is stored, its own subjects tell
     5. confirm the lease, after reading and before anything is sent again (invariant 7)
     """
     await job.moved()
@@ -48,8 +49,9 @@ async def settle(job: Job, orm: Orm) -> Published:
     if jobs.is_reset(cursor, await streams.info(job.link, job.stream.name)):
         raise StreamReset
     acked, is_ours = cursor.acked_seq, last is not None and last.consumer == str(cursor.consumer_id)
-    if last is not None and is_ours and last.run == cursor.run and last.ends_batch:
-        acked = max(acked, last.record_seq)
+    told = last if last is None or is_ours else await _newest_of(job, batch)
+    if told is not None and told.run == cursor.run and told.ends_batch:
+        acked = max(acked, told.record_seq)
     await orm(jobs.confirm_lease, cursor, acked_seq=acked, stream_seq=last.seq if last is not None else 0)
     job.stream_seq = cursor.stream_seq
     job.clashes += 1
@@ -65,3 +67,13 @@ async def settle(job: Job, orm: Orm) -> Published:
             "Find who publishes there, or give this consumer a subject prefix of its own.",
         )
     return Published(cursor.stream_seq, 0, again=True)
+
+
+async def _newest_of(job: Job, batch: Batch) -> LastMessage | None:
+    """Ours that is newest on this batch's subjects: of an atomic batch its last, of a few sent one by one any."""
+    suspects = batch.messages if len(batch.messages) <= publishing.FEW else batch.messages[-1:]
+    for message in reversed(suspects):
+        found = await streams.last_message(job.link, job.stream.name, message.subject)
+        if found is not None and found.consumer == str(job.cursor.consumer_id) and found.ends_batch:
+            return found
+    return None

@@ -333,6 +333,27 @@ def test_invariant_6_few_messages_go_one_by_one_and_are_settled_where_they_broke
         assert run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["state"]["last_seq"] == 1 + 5
 
 
+@pytest.mark.parametrize("count", [5, 100])
+def test_what_was_stored_before_a_strangers_message_is_not_sent_again(count: int) -> None:
+    """Somebody else's is the newest then, and tells nothing: the newest on the batch's own subjects does."""
+    with stage() as (server, log, consumer):
+        log.fill(count)
+        request, left = jetstream.Link.request, [3 if count <= publishing.FEW else 1]
+
+        async def interrupted(link: Any, subject: str, *args: Any, **options: Any) -> bytes:
+            answer = await request(link, subject, *args, **options)
+            if subject.startswith("sequin-records."):
+                left[0] -= 1
+                if left[0] == 0:
+                    await server.publish(f"sequin-records.{log.sync.pk}.fake:thing.intruder", b"{}")
+                    raise NoAnswer("lost")
+            return answer
+
+        with mock.patch.object(jetstream.Link, "request", interrupted):
+            drain_until_quiet(consumer)
+        assert run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["state"]["last_seq"] == 1 + count + 1
+
+
 def test_replay_is_not_cut_short_by_an_older_runs_messages() -> None:
     """A settle that trusted a message of the run before would skip the whole replay."""
     with stage() as (server, log, consumer):
