@@ -25,6 +25,7 @@ from django.utils import timezone
 from syncs import access, log, reading, services, sweeping, tasks
 from syncs.engine import pull
 from syncs.models import Credential, Feed, Record, Sync
+from syncs.providers.kit import raw
 from syncs.providers.kit.records import RawRecord
 from syncs.providers.stripe import lists
 from syncs.reading import FeedRun
@@ -165,6 +166,14 @@ def test_fresh_records_take_seven_statements_a_transaction(fresh: Costs) -> None
     assert fresh.queries <= RUN + 7 * GROUPS + MORE
     assert fresh.requests == RECORDS // PAGE + 1  # and where changes start
     assert fresh.announced == GROUPS
+
+
+def test_a_page_is_made_compact_at_once(books: Books, sync: Sync) -> None:
+    """Not object by object: that takes nearly twice the time."""
+    with mock.patch.object(raw, "compact", wraps=raw.compact) as compacted:
+        read(sync)
+    assert Record.objects.count() == RECORDS
+    assert compacted.call_count <= books.requests
 
 
 @pytest.mark.usefixtures("fresh")

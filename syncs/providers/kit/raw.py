@@ -35,7 +35,7 @@ def repaired(body: bytes) -> bytes:
             body.decode()
         except UnicodeDecodeError:
             body = body.decode(errors="replace").encode()
-    if _SURROGATE.search(body):
+    if b"\\" in body and _SURROGATE.search(body):  # most pages have no escape at all: that is seen at once
         body = _ESCAPES.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
     return body
 

@@ -77,8 +77,9 @@ class Lists:
             request = Request(resource.path)
         while request is not None:
             answer = await self.client.get(request.path, request.params)
-            found = _List([msgspec.Raw(answer.body)]) if resource.single else decode_list(answer.body)
-            page = await self._to_page(resource, [raw.compact(item) for item in found.data], answer, found.has_more)
+            body = raw.compact(answer.body)  # a page at once: object by object it takes nearly twice the time
+            found = _List([msgspec.Raw(body)]) if resource.single else decode_list(body)
+            page = await self._to_page(resource, [bytes(item) for item in found.data], answer, found.has_more)
             request = PAGING.following(request, page.last_id) if page.more else None
             yield page
 
