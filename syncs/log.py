@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from sequin_console.common import changes as announcements
 from sequin_console.common import trace
+from sequin_console.common.leases import LeaseLost
 from syncs import log_sql
 from syncs.engine.changes import Change, news
 from syncs.log_reading import LogEntry as LogEntry
@@ -51,7 +52,7 @@ def append(
 
     Records and cursor thus commit together (invariant 1): a crash re-reads at most these pages. Every transaction first
     proves the feed's lease by its fencing number, so a worker that was overtaken writes nothing.
-    Raises LeaseLost.
+    Raises LeaseLost, also for a collection that was removed meanwhile.
     """
     changed = 0
     size = SQLITE_CHUNK if connection.vendor == "sqlite" else max(len(records), 1)
@@ -137,9 +138,12 @@ def count_deleted(collection_pk: int, n: int) -> None:
 
 
 def _move_counts(collection_pk: int, live: int, deleted: int) -> None:
-    SyncCollection.objects.filter(pk=collection_pk).update(
+    """The collection's row stays locked until commit: no records are left of one that is removed meanwhile."""
+    rows = SyncCollection.objects.filter(pk=collection_pk)
+    if not rows.update(
         live_count=F("live_count") + live, deleted_count=F("deleted_count") + deleted, changed_at=timezone.now()
-    )
+    ):
+        raise LeaseLost(f"collection {collection_pk} was removed")
 
 
 # --- Reading: what consumers see -----------------------------------------------------------------------------------

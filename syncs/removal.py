@@ -67,9 +67,15 @@ def _step(sync: Sync, row: SyncCollection | None, removal: str, late_at: float) 
     return 1
 
 
+def _stop_writers(sync: Sync) -> None:
+    """Nobody appends to this sync's log until the transaction ends: who does holds the row of its feed (log.append)."""
+    list(Feed.objects.filter(sync=sync).order_by("pk").select_for_update().values_list("pk"))
+
+
 def bury(sync: Sync, records) -> int:
     """Move up to a chunk of live records to the end of the log as tombstones; returns how many there were."""
     with transaction.atomic():
+        _stop_writers(sync)
         live = list(records.filter(deleted=False).order_by("seq").values_list("pk", "collection_id")[:_CHUNK])
         if live:
             head = log.advance_head(sync.pk, len(live))
@@ -86,18 +92,24 @@ def _forget(sync: Sync, row: SyncCollection | None, late_at: float) -> bool:
     """Delete the rows, history first, in small transactions so that nobody waits long; whether all are gone."""
     owned = {"collection": row} if row else {"sync": sync}
     columns = ("pk", "collection__collection_id", "upstream_id")
-    while rows := list(Record.objects.filter(**owned).order_by("seq").values_list(*columns)[:_FORGOTTEN]):
-        pks = [pk for pk, _, _ in rows]
+    while True:
         with transaction.atomic():
+            _stop_writers(sync)  # so none can add to what is deleted here, or after the last of it
+            rows = list(Record.objects.filter(**owned).order_by("seq").values_list(*columns)[:_FORGOTTEN])
+            if not rows:
+                _forget_owner(sync, row)
+                return True
+            pks = [pk for pk, _, _ in rows]
             RecordChange.objects.filter(record__in=pks)._raw_delete(connection.alias)
             public_ids.forget(sync.pk, [(collection_id, upstream_id) for _, collection_id, upstream_id in rows])
             Record.objects.filter(pk__in=pks)._raw_delete(connection.alias)
         if time.monotonic() >= late_at:
             return False
-    with transaction.atomic():
-        if row:
-            row.delete()
-            Feed.objects.filter(sync=sync, collections=None).delete()
-        else:
-            sync.delete()
-    return True
+
+
+def _forget_owner(sync: Sync, row: SyncCollection | None) -> None:
+    if row:
+        row.delete()
+        Feed.objects.filter(sync=sync, collections=None).delete()
+    else:
+        sync.delete()

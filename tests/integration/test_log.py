@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -302,6 +303,76 @@ def test_a_large_removal_ends_with_its_budget_and_the_next_task_goes_on(monkeypa
         pass
     assert not Record.objects.exists()
     assert not removal.is_under_way()
+
+
+def test_what_is_read_of_a_collection_removed_meanwhile_is_not_stored() -> None:
+    """Nothing in the tables refuses it: PostgreSQL checked that row by row, for half of what an insert cost."""
+    sync, feed, rows = make_log("thing", "other")
+    feed = held(feed)
+    assert removal._forget(sync, rows["fake:thing"], late_at=0)
+    with pytest.raises(LeaseLost):
+        log.append(feed, rows, [raw("a", {}), raw("b", {}, name="other")], seen_by="feed")
+    assert not Record.objects.exists()
+    log.append(feed, rows, [raw("b", {}, name="other")], seen_by="feed")
+    assert stored() == {"b": "{}"}
+
+
+@contextmanager
+def writers_not_stopped() -> Iterator[None]:
+    with mock.patch.object(removal, "_stop_writers", return_value=None):
+        yield
+
+
+@pytest.mark.only_on("postgres", "postgres-redis")  # SQLite has one writer at a time
+def test_removal_waits_for_who_is_writing_and_leaves_nothing_of_it() -> None:
+    def scenario() -> None:
+        sync, feed, rows = make_log()
+        feed = held(feed)
+        log.append(feed, rows, [raw("a", {"n": 1})], seen_by="feed")
+        Sync.objects.filter(pk=sync.pk).update(state="removing", removal="leave")
+        has_written, may_commit = threading.Event(), threading.Event()
+
+        def pause() -> None:
+            has_written.set()
+            assert may_commit.wait(60)
+
+        def write() -> None:
+            news = [raw("a", {"n": 2}, read_no=2), raw("b", {}, read_no=2)]
+            log.append(feed, rows, news, seen_by="feed", with_last=pause)
+            connection.close()
+
+        def remove() -> None:
+            while removal.carry_on():
+                pass
+            connection.close()
+
+        writer, remover = threading.Thread(target=write), threading.Thread(target=remove)
+        writer.start()
+        assert has_written.wait(60)
+        remover.start()
+        wait_until_somebody_waits()
+        may_commit.set()
+        for thread in (writer, remover):
+            thread.join(60)
+        assert not Sync.objects.filter(pk=sync.pk).exists()
+        assert not Record.objects.filter(sync=sync).exists()
+        assert not RecordChange.objects.exists()
+
+    proves(scenario, without=writers_not_stopped)
+
+
+def wait_until_somebody_waits(within_s: float = 60) -> None:
+    """Until a session of this database waits for a lock of another."""
+    deadline = time.monotonic() + within_s
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone():
+                return
+            time.sleep(0.02)
+    raise AssertionError(f"nobody has waited within {within_s} s")
 
 
 def test_one_process_carries_on_removals_at_a_time() -> None:
