@@ -31,6 +31,9 @@ _TYPES = {
     "upstream_created_at": "timestamptz",
     "upstream_updated_at": "timestamptz",
     "read_no": "bigint",
+    "sync_id": "uuid",
+    "first_seen_at": "timestamptz",
+    "changed_at": "timestamptz",
 }
 INSERTED = (
     "seq",
@@ -56,11 +59,18 @@ UPDATED = (
 
 
 def known(collection_pk: int, upstream_ids: Sequence[str], *, with_times: bool) -> dict[str, Known]:
-    """What the log holds of these records of one collection, by upstream id; change times only where asked for."""
+    """What the log holds of these records of one collection, by upstream id; change times only where asked for.
+
+    On PostgreSQL each id is looked up by itself, on purpose. Asked for all of them at once, it read the whole
+    collection for every group of records, as long as it had no statistics of it: all through a first backfill.
+    """
     time = "upstream_updated_at" if with_times else "NULL"
     sql = f"SELECT upstream_id, id, digest, deleted, read_no, {time} FROM {_RECORD} WHERE collection_id = %s"
     if connection.vendor == "postgresql":
-        rows = _fetch(f"{sql} AND upstream_id = ANY(%s)", [collection_pk, list(upstream_ids)])
+        each = f"LATERAL ({sql} AND upstream_id = n.upstream_id LIMIT 1) AS r"  # by LIMIT it stays a look-up of its own
+        rows = _fetch(
+            f"SELECT r.* FROM unnest(%s::text[]) AS n(upstream_id), {each}", [list(upstream_ids), collection_pk]
+        )
     else:
         marks = ",".join(["%s"] * len(upstream_ids))
         rows = _fetch(f"{sql} AND upstream_id IN ({marks})", [collection_pk, *upstream_ids])
@@ -76,12 +86,11 @@ def advance_head(sync_id: UUID, by: int) -> int:
 
 def insert_records(rows: list[tuple[Any, ...]], *, sync_id: UUID, at: datetime) -> None:
     """Write new records; a row has the columns of `INSERTED`, in order."""
+    shared = {"sync_id": sync_id, "operation": "create", "deleted": False, "first_seen_at": at, "changed_at": at}
     names = ", ".join(INSERTED)
-    sql = (
-        f"INSERT INTO {_RECORD} (sync_id, operation, deleted, first_seen_at, changed_at, {names}) "
-        f"SELECT %s, 'create', FALSE, %s, %s, {names} FROM n"
-    )
-    _each(INSERTED, rows, sql, [sync_id, at, at])
+    marks = ", ".join(["%s"] * len(shared))
+    sql = f"INSERT INTO {_RECORD} ({', '.join(shared)}, {names}) SELECT {marks}, {names} FROM n"
+    _each(INSERTED, rows, sql, list(shared.values()))
 
 
 def update_records(rows: list[tuple[Any, ...]], *, at: datetime) -> None:
@@ -107,11 +116,12 @@ def copy_history(rows: Sequence[tuple[int, int, str]], *, seen_by: str, at: date
 
 def note_creation(seqs: list[int], *, sync_id: UUID, seen_by: str, at: datetime) -> None:
     """Note that the records at these places came to be."""
+    each = f"(SELECT id FROM {_RECORD} r WHERE r.sync_id = %s AND r.seq = n.seq)"  # no join, for the reason of `known`
     sql = (
         f"INSERT INTO {_CHANGE} (record_id, seq, kind, seen_by, at, previous) "
-        f"SELECT r.id, r.seq, 'create', %s, %s, NULL FROM n JOIN {_RECORD} r ON r.sync_id = %s AND r.seq = n.seq"
+        f"SELECT {each}, n.seq, 'create', %s, %s, NULL FROM n"
     )
-    _each(("seq",), [(seq,) for seq in seqs], sql, [seen_by, at, sync_id])
+    _each(("seq",), [(seq,) for seq in seqs], sql, [sync_id, seen_by, at])
 
 
 def bury(rows: list[tuple[int, int]], *, seen_by: str) -> None:

@@ -9,4 +9,4 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from sequin_console.common import postgres
 
-        connection_created.connect(postgres.limit_idle_transactions, dispatch_uid="limit idle transactions")
+        connection_created.connect(postgres.tell_session, dispatch_uid="tell session")

@@ -4,10 +4,11 @@ Judged by the database's own plan, for a plan does not depend on the machine. On
 whole whatever indexes there are, reading whole and sorting are made dear: what is left of them could not be avoided.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import pytest
@@ -19,12 +20,14 @@ from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console import housekeeping
 from sequin_console.accounts.models import User
 from sequin_console.accounts.rights import Role
-from syncs import browsing, listing, log, public_ids, queries, removal, sweeping
+from syncs import browsing, listing, log, log_sql, public_ids, queries, removal, sweeping
 from syncs.browsing import Choice
+from syncs.engine.changes import Known
 from syncs.models import Record, Sync, SyncHead
 from syncs.schemas import RecordQuery
 from tests import factories
 from tests.consumer_factories import Log
+from tests.guards import proves
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,3 +142,52 @@ def test_over_all_syncs_the_browser_reads_records_from_the_last_one_back(
     for plan, sql in found:
         assert not [words for words in (*SORTS, "Seq Scan") if words in plan], f"{plan}\n\n{sql}"
         assert "LIMIT" in sql
+
+
+@contextmanager
+def plans_without_statistics() -> Iterator[list[str]]:
+    """PostgreSQL's plans of all statements on the log within, while nobody has counted it: as in a first backfill."""
+    found: list[str] = []
+
+    def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "syncs_record" in sql:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute(f"EXPLAIN {sql}", params)
+                found.append("\n".join(row[0] for row in cursor.cursor.fetchall()) + f"\n\n{sql}")
+        return execute(sql, params, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'syncs_record'::regclass")
+    with connection.execute_wrapper(explain):
+        yield found
+
+
+@contextmanager
+def all_ids_asked_for_at_once() -> Iterator[None]:
+    def asking(collection_pk: int, upstream_ids: Sequence[str], *, with_times: bool) -> dict[str, Known]:
+        columns = "upstream_id, id, digest, deleted, read_no, NULL"
+        sql = f"SELECT {columns} FROM syncs_record WHERE collection_id = %s AND upstream_id = ANY(%s)"
+        return {key: Known(*rest) for key, *rest in log_sql._fetch(sql, [collection_pk, list(upstream_ids)])}
+
+    with mock.patch.object(log_sql, "known", asking):
+        yield
+
+
+@pytest.mark.only_on("postgres", "postgres-redis")
+def test_before_anybody_has_counted_the_log_each_record_is_found_by_its_key() -> None:
+    """Else PostgreSQL read the whole collection for each group of a first backfill."""
+
+    def scenario() -> None:
+        grown = Log()
+        grown.fill(12_000, note="x" * 400)
+        with plans_without_statistics() as found:
+            grown.fill(1_000, start=12_000)
+            grown.fill(1_000, start=2_000, note="changed")  # looked up, copied, changed
+            grown.fill(1_000, start=2_000, note="changed")  # looked up, touched
+        assert len(found) == 8  # each time what is known, then 2, 2 and 1
+        for plan in found[:1] + found[2:]:  # an insert reads nothing
+            assert "Index Scan using" in plan, plan
+            assert not [word for word in ("Seq Scan", "Bitmap", "Hash", "Merge") if word in plan], plan
+            assert "Filter" not in plan, plan
+
+    proves(scenario, without=all_ids_asked_for_at_once)
