@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from syncs import access, log, reading, services, sweeping, tasks
+from syncs import access, log, log_sql, reading, services, sweeping, tasks
 from syncs.engine import pull
 from syncs.models import Credential, Feed, Record, Sync
 from syncs.providers.kit import raw
@@ -125,9 +125,17 @@ def counted(books: Books) -> Iterator[Costs]:
     def listen(**_: object) -> None:
         costs.announced += 1
 
-    real = default._commit
+    def copy(*args: Any) -> None:
+        costs.queries += 1  # a statement too, past Django's cursor
+        real_copy(*args)
+
+    real, real_copy = default._commit, log_sql._copy
     log.appended.connect(listen)
-    with default.execute_wrapper(statement), mock.patch.object(default, "_commit", commit):
+    with (
+        default.execute_wrapper(statement),
+        mock.patch.object(default, "_commit", commit),
+        mock.patch.object(log_sql, "_copy", copy),
+    ):
         yield costs
     log.appended.disconnect(listen)
     costs.requests = books.requests - before
