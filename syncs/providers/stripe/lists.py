@@ -4,10 +4,8 @@ Docs    https://docs.stripe.com/api/pagination
 Answers are indented JSON; only white space between tokens is taken out.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 
@@ -18,12 +16,12 @@ from syncs.providers.kit.errors import ProviderError, UnexpectedShape, UpstreamF
 from syncs.providers.kit.paging import Request, StartingAfter
 from syncs.providers.kit.records import RawRecord, Skipped
 from syncs.providers.kit.times import from_unix
+from syncs.providers.kit.together import together
 from syncs.providers.stripe.catalogue import Resource
 from syncs.providers.stripe.errors import ObjectGone
 
 PAGE = 100
 PAGING = StartingAfter()
-_Read = TypeVar("_Read")
 MORE = b'"has_more":true'
 MOST_SICK = 20  # objects at once that Stripe cannot serve; beyond, it is not they that are sick
 
@@ -167,15 +165,6 @@ class Lists:
             request = PAGING.after(answer, request)
         whole = {"data": b"[" + b",".join(members) + b"]", "has_more": b"false"}
         return raw.join((key, whole.get(key, part)) for key, part in parts.items())
-
-
-async def together(reads: Iterable[Awaitable[_Read]]) -> list[_Read]:
-    """The results of all, in order. All are over when one fails: none is left running behind the caller's back."""
-    outcomes = await asyncio.gather(*reads, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
 def decode_list(body: bytes) -> _List:

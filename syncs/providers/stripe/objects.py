@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.records import RawRecord, Skipped
+from syncs.providers.kit.together import together
 from syncs.providers.stripe.catalogue import BY_ID, Resource
 from syncs.providers.stripe.errors import ObjectGone
-from syncs.providers.stripe.lists import MOST_SICK, Failed, Lists, together
+from syncs.providers.stripe.lists import MOST_SICK, Failed, Lists
 
 
 @dataclass(frozen=True)
