@@ -1,0 +1,161 @@
+"""Ways into a Jira site: OAuth 2.0 (3LO) with choice of site, API tokens of two kinds, service accounts.
+
+Docs    https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps, read 2026-11-23
+        https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account
+        https://support.atlassian.com/user-management/docs/create-oauth-2-0-credential-for-service-accounts
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from syncs.providers.jira.catalogue import USER
+from syncs.providers.kit import auth
+from syncs.providers.kit.auth import TokenRequest, basic_by
+from syncs.providers.kit.catalogue import CredentialKind, Host, Mint, OAuth2, SetupField, Site
+from syncs.providers.kit.client import Client
+from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape
+from syncs.providers.kit.mask import excerpt
+from syncs.providers.kit.values import BadValue, host_label
+
+HOSTS = (Host("atlassian", "Atlassian", "https://auth.atlassian.com"),)
+GATEWAY = "/ex/jira/{cloud_id}"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class _Resource(msgspec.Struct):
+    id: str
+    url: str = ""
+    name: str = ""
+    scopes: list[str] = []
+
+
+_resources = msgspec.json.Decoder(list[_Resource])
+
+
+async def sites(client: Client) -> tuple[Site, ...]:
+    """The Jira sites one sign-in opened. Sites of Confluence alone are left out; one with several products comes twice.
+
+    [{"id":"8d2f6c1e-…","name":"acme","url":"https://acme.atlassian.net","scopes":["read:jira-work"]}]
+    """
+    answer = await client.get("/oauth/token/accessible-resources")
+    try:
+        found = _resources.decode(answer.body)
+    except msgspec.MsgspecError as error:
+        raise UnexpectedShape("Atlassian listed its sites in a form we do not know.", detail=str(error)) from None
+    of_jira = {each.id: each for each in found if any("jira" in scope for scope in each.scopes)}
+    return tuple(
+        Site(each.id, each.url.removeprefix("https://") or each.name, settings={"cloud_id": each.id})
+        for each in of_jira.values()
+    )
+
+
+def cloud_id(text: str) -> str:
+    """The site's cloud ID, alone or in the answer it was copied from: `{"cloudId":"8d2f6c1e-…"}`. Raises BadValue."""
+    found = _UUID.findall(text.lower())
+    if len(found) != 1:
+        raise BadValue("A cloud ID looks like 8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935.")
+    return found[0]
+
+
+def token_error(status: int, body: bytes) -> ProviderError:
+    """What a refusal of the token endpoint means. A dead refresh token is told in two ways."""
+    code, description = auth.oauth_error(body)
+    if code == "invalid_grant" or "refresh_token is invalid" in description:
+        return CredentialsRefused(
+            "Atlassian ended this connection: it was revoked, unused for 90 days, or a year old.",
+            detail=f"{status} {excerpt(body)}",
+        )
+    return auth.token_error(status, body)
+
+
+def client_credentials(values: Mapping[str, str], _login_url: str, _now: datetime) -> TokenRequest:
+    """The request for a service account's access token."""
+    asked = {name: values.get(name, "") for name in ("client_id", "client_secret")}
+    return TokenRequest(TOKEN_PATH, json={"grant_type": "client_credentials", **asked})
+
+
+OAUTH = OAuth2(
+    authorize_path="/authorize",
+    token_path=TOKEN_PATH,
+    scopes=("offline_access", USER),  # the user's time zone, without which no time can be asked for
+    pkce=False,
+    authorize_params=(("audience", "api.atlassian.com"), ("prompt", "consent")),
+    token_json=True,
+    error=token_error,
+)
+
+_EMAIL = SetupField("email", "E-mail address", "Of the Atlassian account the token belongs to.", example="ada@acme.com")
+_CLOUD_ID = SetupField(
+    "cloud_id",
+    "Cloud ID",
+    "Open https://your-site.atlassian.net/_edge/tenant_info in your browser and paste what it shows.",
+    example="8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935",
+    clean=cloud_id,
+)
+
+KINDS = (
+    CredentialKind(
+        "jira_token",
+        "API token",
+        fields=(
+            SetupField(
+                "site",
+                "Site",
+                "The name in front of .atlassian.net.",
+                example="acme",
+                clean=host_label("atlassian.net"),
+            ),
+            _EMAIL,
+            SetupField("secret", "API token", "Made without scopes. It lasts a year at most.", secret=True),
+        ),
+        api_url="https://{site}.atlassian.net",
+        request_headers=basic_by("{email}", "{secret}"),
+        help="Reads what the token's owner may see. No hourly limit of points.",
+    ),
+    CredentialKind(
+        "jira_scoped_token",
+        "API token with scopes",
+        fields=(
+            _CLOUD_ID,
+            _EMAIL,
+            SetupField("secret", "API token with scopes", "It lasts a year at most.", secret=True),
+        ),
+        api_path=GATEWAY,
+        request_headers=basic_by("{email}", "{secret}"),
+        help="Reads what its scopes allow. Also for the API tokens of service accounts.",
+    ),
+    CredentialKind(
+        "jira_oauth2",
+        "Sign in with Atlassian",
+        fields=(
+            SetupField(
+                "refresh_token",
+                "Refresh token",
+                "Only to bring along a connection made elsewhere with the same app.",
+                secret=True,
+                required=False,
+            ),
+        ),
+        oauth=OAUTH,
+        imports="refresh_token",
+        sites=sites,
+        api_path=GATEWAY,
+        help="You are sent to Atlassian to allow reading. Once a year you are asked again.",
+    ),
+    CredentialKind(
+        "jira_service_account",
+        "Service account",
+        fields=(
+            _CLOUD_ID,
+            SetupField("client_id", "Client ID", "Of the service account's OAuth 2.0 credential."),
+            SetupField("client_secret", "Client secret", secret=True),
+        ),
+        mint=Mint(client_credentials, error=token_error),
+        api_path=GATEWAY,
+        help="No person, no browser: an OAuth 2.0 credential that an organization admin makes.",
+    ),
+)
