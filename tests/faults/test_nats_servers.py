@@ -79,7 +79,7 @@ def test_server_has_no_room_left(lane: str, record_fault: Record) -> None:
         with stage(lane, server=server) as on:
             on.editor.stop()
             for no in range(60):
-                on.editor.write(f"r{no:04}", text="x" * 9_000)
+                on.editor.write(f"large-{no}", text="x" * 9_000)
             row = on.wait_for_trouble("storage", "space", "resources", "maximum bytes")
             assert "storage" in row.next_step or "room" in row.next_step
             acked = on.cursor.acked_seq

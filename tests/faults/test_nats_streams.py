@@ -117,7 +117,7 @@ def test_max_msg_size_lowered_under_way(lane: str, record_fault: Record) -> None
         for no in range(times):
             on.wait_for_acks(10)
             on.configure(max_msg_size=3_000)
-            on.editor.write(f"r{no:04}", text="x" * 6_000)
+            on.editor.write(f"large-{no}", text="x" * 6_000)
             held = on.wait_until(HeldMessage.objects.first, what="set aside")
             assert "max_msg_size" in held.next_step
             on.wait_until_well()
