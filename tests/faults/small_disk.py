@@ -38,8 +38,14 @@ class SmallDisk:
 
     def _limit(self, size: int) -> None:
         for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                uid = Path(f"/proc/{pid}").stat().st_uid
+                if uid == os.geteuid():
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+                else:  # PostgreSQL's own user: where we may not mount, we may not limit others either
+                    most = "unlimited" if size < 0 else str(size)
+                    limit = ["prlimit", f"--pid={pid}", f"--fsize={most}:unlimited"]
+                    subprocess.run(["setpriv", "--reuid", str(uid), "--clear-groups", *limit], check=True)
 
     def close(self) -> None:
         if self.is_mounted:
