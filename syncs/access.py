@@ -8,7 +8,7 @@ crash is tried once more; if the provider refuses, the person is asked to reconn
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -39,6 +39,8 @@ RENEW_LEASE_S = 60
 GRANT_S = 15  # a token endpoint answers at once or not at all; a task must still have the time to say so
 SKEW = timedelta(seconds=30)  # a clock further off than this is worth a second assertion
 RENEW_AT = 0.75  # of the token's lifetime
+SITE_ID = "site_id"  # the setting that says which of several sites a credential reads
+Scout = Callable[[Mapping[str, str], str, datetime], dict[str, str]]
 _https: dict[int, httpx.AsyncClient] = {}
 
 
@@ -147,25 +149,43 @@ class StoredAccess:
 
     def _granted(self) -> Access:
         row = self._credential
-        headers = (self._kind.request_headers or self._provider.request_headers)(row.secrets, row.settings)
         try:
+            if scout := self._scout():
+                where, values = self._place(None)
+                headers = scout(values, where.login, timezone.now())
+            else:
+                headers = (self._kind.request_headers or self._provider.request_headers)(row.secrets, row.settings)
             return Access(hosts.api_url(self._provider, self._kind, row.settings), headers)
         except BadValue as error:
             raise CredentialsRefused(str(error), next_step="Connect the account again.") from None
+
+    def _scout(self) -> Scout | None:
+        """How to ask for sites while nothing can be minted yet; None once one is chosen, or a person has signed in."""
+        row = self._credential
+        chosen = row.settings.get(SITE_ID) or row.secrets.get("access_token")
+        return self._way.scout if isinstance(self._way, Mint) and not chosen else None
+
+    def _place(self, app: OAuthApp | None) -> tuple[hosts.Place, dict[str, str]]:
+        """Where to sign in, and all that a request for a token may be made of."""
+        row = self._credential
+        values = {**app_values(app), **row.settings, **row.secrets}
+        if app is not None:
+            return hosts.place_of(app), values
+        return hosts.place(self._provider, values.get("host", ""), values.get("login_url", ""), values), values
 
     def _is_stale(self) -> bool:
         row = self._credential
         if row.state == CredentialState.RECONNECT:
             message = row.error or "The provider no longer accepts this connection."
             raise CredentialsRefused(message, next_step=row.next_step)
-        if self._way is None:
+        if self._way is None or self._scout():
             return False
         expired = row.access_expires_at is not None and row.access_expires_at <= timezone.now()
         return expired or not row.secrets.get("access_token")
 
     async def _renew(self, refused_token: str) -> None:
         """Renew under the lease, or wait for whoever holds it and take what they got."""
-        if self._way is None:
+        if self._way is None or self._scout():
             raise CannotRenew("The provider refused the key.", next_step="Create a new key and paste it in.")
         if refused_token and isinstance(self._way, OAuth2) and not self._credential.secrets.get("refresh_token"):
             raise CannotRenew("The provider no longer accepts this connection.")
@@ -219,14 +239,10 @@ class StoredAccess:
         return await request_grant(self._way, hosts.place_of(app).token, request)
 
     async def _mint(self, mint: Mint, app: OAuthApp | None) -> TokenGrant:
-        row = self._credential
-        values = {**app_values(app), **row.settings, **row.secrets}
-        if app is not None:
-            where = hosts.place_of(app)
-        else:
-            where = hosts.place(self._provider, values.get("host", ""), values.get("login_url", ""), values)
+        where, values = self._place(app)
         try:
-            base_url = hosts.api_host(self._provider, self._kind, row.settings) if mint.on_api else where.token
+            on_api = hosts.api_host(self._provider, self._kind, self._credential.settings)
+            base_url = on_api if mint.on_api else where.token
             return await minted_grant(mint, base_url, lambda now: mint.request(values, where.login, now))
         except BadValue as error:
             raise CredentialsRefused(str(error), next_step="Paste it in again.") from None

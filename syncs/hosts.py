@@ -111,12 +111,18 @@ def api_url(provider: Provider, kind: CredentialKind, credential_settings: Mappi
     Raises BadValue for settings that do not fit.
     """
     known = all(credential_settings.get(name) for name in places(kind.api_path))
-    path = fill(kind.api_path, credential_settings) if known else ""
-    return api_host(provider, kind, credential_settings) + path
+    if known:
+        return api_host(provider, kind, credential_settings) + fill(kind.api_path, credential_settings)
+    return api_host(provider, kind, credential_settings, template=kind.sites_url)
 
 
-def api_host(provider: Provider, kind: CredentialKind, credential_settings: Mapping[str, str]) -> str:
-    """Where the API lives: the operator's override, else what the token answer said, else what the catalogue says."""
+def api_host(
+    provider: Provider, kind: CredentialKind, credential_settings: Mapping[str, str], *, template: str = ""
+) -> str:
+    """Where the API lives: the operator's override, else what the token answer said, else what the catalogue says.
+
+    template  stands before all the catalogue says
+    """
     if credential_settings.get("host") == DEMO and settings.SANDBOX_URL:
         return _demo(provider)
     override = parse_overrides(settings.PROVIDER_URLS).get(provider.key)
@@ -125,13 +131,16 @@ def api_host(provider: Provider, kind: CredentialKind, credential_settings: Mapp
     if told := credential_settings.get("instance_url"):
         return told
     host = next((host for host in provider.hosts if host.key == credential_settings.get("host")), None)
-    template = (host and host.api_url) or kind.api_url or provider.api_url
-    return fill(template, credential_settings)
+    return fill(template or (host and host.api_url) or kind.api_url or provider.api_url, credential_settings)
 
 
 def place_names(provider: Provider, kind: CredentialKind) -> set[str]:
     """The settings of a credential that decide where its secrets are sent."""
-    templates = [kind.api_url, *(url for host in provider.hosts for url in (host.url, host.token_url, host.api_url))]
+    templates = [
+        kind.api_url,
+        kind.sites_url,
+        *(url for host in provider.hosts for url in (host.url, host.token_url, host.api_url)),
+    ]
     return {"host", LOGIN_URL, "instance_url", *(name for template in templates for name in places(template))}
 
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import is_masked, without_masked
 from syncs import connections, hosts, services
+from syncs.access import SITE_ID
 from syncs.models import Credential, OAuthApp, Sync
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import CredentialKind, Provider
 from syncs.providers.kit.values import LOGIN_URL
 from syncs.schemas import CredentialPatch, InlineCredential, OAuthAppIn, SyncIn
-from syncs.sites import SITE_ID
 
 KIND, NAME, HOST = "kind", "name", "host"
 _BESIDE = ("name", "provider", "oauth_app_id", "metadata")  # of a credential, beside its properties

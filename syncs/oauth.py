@@ -25,9 +25,9 @@ from sequin_console.common import audit, changes, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
 from syncs import access, connections, hosts, pasted, site_choice, sites
-from syncs.models import Credential, OAuthApp, PendingConnection
+from syncs.models import Credential, OAuthApp, PendingConnection, SyncCollection
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import OAuth2, Site
+from syncs.providers.kit.catalogue import Collection, OAuth2, Site
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.values import fill
 
@@ -71,17 +71,24 @@ def begin(
         return_state=return_state,
         expires_at=timezone.now() + LIFETIME,
     )
-    return authorize_url(app, oauth, state=state, verifier=verifier)
+    return authorize_url(app, oauth, _wanted(app, credential), state=state, verifier=verifier)
 
 
-def authorize_url(app: OAuthApp, oauth: OAuth2, *, state: str, verifier: str) -> str:
-    """The provider's authorize URL. Asked for is what reading every collection it shows needs, and no more."""
+def _wanted(app: OAuthApp, credential: Credential | None) -> list[Collection]:
+    """The collections to ask rights for: those shown to pick from, and those that syncs read through it already."""
+    shown = [row for row in PROVIDERS[app.provider].collections if row.shown]
+    picked = SyncCollection.objects.filter(sync__credential=credential) if credential else SyncCollection.objects.none()
+    return [*shown, *(connections.spec_of(row) for row in picked)]
+
+
+def authorize_url(app: OAuthApp, oauth: OAuth2, wanted: list[Collection], *, state: str, verifier: str) -> str:
+    """The provider's authorize URL. Asked for is what reading these collections needs, and no more."""
     extra = dict(oauth.authorize_params)
     if oauth.pkce:
         extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
-    shown = [scope for row in PROVIDERS[app.provider].collections if row.shown for scope in row.scopes]
-    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else shown)]))
-    if oauth.optional_param and (optional := [s for s in dict.fromkeys(shown) if s not in oauth.scopes]):
+    needed = dict.fromkeys(scope for collection in wanted for scope in collection.scopes)
+    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else needed)]))
+    if oauth.optional_param and (optional := [scope for scope in needed if scope not in oauth.scopes]):
         extra[oauth.optional_param] = oauth.scope_separator.join(optional)
     url = prepare_grant_uri(
         hosts.place_of(app).login + fill(oauth.authorize_path, app.settings),
@@ -106,14 +113,19 @@ def oauth_of(app: OAuthApp, kind_key: str) -> OAuth2:
         raise Problem(
             f"“{kind_key}” is not connected by a redirect.", fields={"credential_kind": ["Not an OAuth kind."]}
         )
-    held = access.app_values(app)
-    if lacking := [field.label for field in oauth.fields if field.required and not held.get(field.key)]:
+    if lacking := lacking_of(app, oauth):
         raise Problem(
             f"The OAuth app {app.name} has no {' and no '.join(lacking)}.",
             next_step="An admin adds it under Connections, OAuth apps.",
             fields={"oauth_app_id": [f"It has no {', '.join(lacking)}."]},
         )
     return oauth
+
+
+def lacking_of(app: OAuthApp, oauth: OAuth2) -> list[str]:
+    """What this way to connect needs of an OAuth app, and this one has not: labels of fields."""
+    held = access.app_values(app)
+    return [field.label for field in oauth.fields if field.required and not held.get(field.key)]
 
 
 def take_pending(state: str, *, session_key: str) -> PendingConnection:
@@ -165,8 +177,8 @@ def finish(*, state: str, code: str, error: str, error_description: str, session
     credential = _granted(pending, code)
     question = sites.question_of(credential)
     if question is not None:
+        known_id = credential.settings.get(access.SITE_ID)
         found = sites.offered(credential, question)
-        known_id = pending.credential.settings.get(sites.SITE_ID) if pending.credential else None
         site = found[0] if len(found) == 1 else next((site for site in found if site.id == known_id), None)
         if site is None:
             return Finished(credential, "", site_token=site_choice.keep(pending, credential, found))

@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Callable
 
 from sequin_console.common.problems import Problem, field_problem
+from syncs.access import SITE_ID
 from syncs.asking import as_problem, ask_client
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Site
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import ProviderError
+from syncs.providers.kit.values import places
 
-SITE_ID = "site_id"
 Question = Callable[[Client], Awaitable[tuple[Site, ...]]]
 
 
@@ -20,7 +21,13 @@ def question_of(credential: Credential) -> Question | None:
 
 
 def offered(credential: Credential, question: Question) -> tuple[Site, ...]:
-    """The sites a credential not stored yet opens, by label. Raises Problem when there is none."""
+    """The sites a credential not stored yet opens, by label. Raises Problem when there is none.
+
+    It forgets the site it may have had: that one's address is no place to ask for the others.
+    """
+    kind = PROVIDERS[credential.provider].kind(credential.kind)
+    of_site = {SITE_ID, "instance_url", *places(kind.api_path)}
+    credential.settings = {key: value for key, value in credential.settings.items() if key not in of_site}
     try:
         found = ask_client(credential, question, is_stored=False)
     except ProviderError as error:
@@ -48,8 +55,9 @@ def settle(credential: Credential) -> None:
     question = question_of(credential)
     if question is None:
         return
+    named = credential.settings.get(SITE_ID, "")
     found = offered(credential, question)
-    named = credential.settings.get(SITE_ID) or (credential.account_id if len(found) > 1 else "")
+    named = named or (credential.account_id if len(found) > 1 else "")
     site = found[0] if len(found) == 1 and not named else next((s for s in found if named in (s.id, s.label)), None)
     if site is None:
         names = ", ".join(f"{site.label} ({site.id})" for site in found)

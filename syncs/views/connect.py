@@ -68,7 +68,7 @@ def connect_provider(request: HttpRequest, provider_key: str) -> HttpResponse:
     provider = provider_or_404(provider_key)
     offered = ways(provider)
     way = next((way for way in offered if way.key == request.GET.get("way")), offered[0])
-    apps = list(OAuthApp.objects.visible_to(request.user).filter(provider=provider.key))
+    apps = apps_for(request, provider, way.kind)
     if way.by_redirect:
         context = connect_context(request, provider, way, apps, RedirectForm(apps=apps))
         return web.page_or_fragment(request, "syncs/connect_provider.html", "syncs/_connect_form.html", context)
@@ -78,6 +78,14 @@ def connect_provider(request: HttpRequest, provider_key: str) -> HttpResponse:
         return web.go_to(request, after(credential, request.GET.get("for", "")), f"{credential.name} is connected.")
     context = connect_context(request, provider, way, apps, form)
     return web.page_or_fragment(request, "syncs/connect_provider.html", "syncs/_connect_form.html", context)
+
+
+def apps_for(request: HttpRequest, provider: Provider, kind: CredentialKind) -> list[OAuthApp]:
+    """The OAuth apps a kind can go through: those that have all it needs."""
+    if kind.oauth is None:
+        return []
+    apps = OAuthApp.objects.visible_to(request.user).filter(provider=provider.key)
+    return [app for app in apps if not oauth.lacking_of(app, kind.oauth)]
 
 
 def store_pasted(form: PasteForm, provider: Provider, apps: list[OAuthApp], by: Any) -> Credential | None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -12,10 +12,10 @@ from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import oauth, site_choice
 from syncs.forms import RedirectForm, SiteForm
-from syncs.models import Credential, OAuthApp
+from syncs.models import Credential
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Provider
-from syncs.views.connect import FOR_SYNC, connect_context, provider_or_404, ways
+from syncs.views.connect import FOR_SYNC, apps_for, connect_context, provider_or_404, ways
 
 
 @never_cache
@@ -24,8 +24,11 @@ def oauth_begin(request: HttpRequest, provider_key: str) -> HttpResponse:
     """Send the person to the provider to allow reading."""
     Credential.objects.editable_by(request.user)
     provider = provider_or_404(provider_key)
-    apps = list(OAuthApp.objects.visible_to(request.user).filter(provider=provider.key))
-    way = next(way for way in ways(provider) if way.by_redirect)
+    redirects = [way for way in ways(provider) if way.by_redirect]
+    way = next((way for way in redirects if way.key == request.GET.get("way")), redirects[0] if redirects else None)
+    if way is None:
+        raise Http404
+    apps = apps_for(request, provider, way.kind)
     form = RedirectForm(request.POST, apps=apps)
     if not form.is_valid():
         context = connect_context(request, provider, way, apps, form)

@@ -4,13 +4,14 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msgspec
 import pytest
 from django.db import connection as database
 from django.test import Client
@@ -19,7 +20,7 @@ from django.utils import timezone
 
 from sequin_console.common.problems import Problem
 from syncs import access, connections, hosts, oauth, site_choice
-from syncs.models import Credential, OAuthApp, PendingConnection
+from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.auth import TokenRequest, basic_by
 from syncs.providers.kit.catalogue import (
@@ -134,6 +135,8 @@ class Web:
             return httpx.Response(201, json={"access_token": f"ghs-{len(self.asked)}"})
         if request.headers.get("authorization", "").removeprefix("Bearer ") in self.dead:
             return httpx.Response(401, json={"message": "Bad credentials"})
+        if path.endswith("tenant_info"):
+            return httpx.Response(200, json={"cloudId": self.sites[0]})
         if path.endswith("accessible-resources"):
             return httpx.Response(200, json=[{"id": site, "name": f"Site {site}"} for site in self.sites])
         return httpx.Response(200, json={"ok": True})
@@ -299,6 +302,7 @@ def test_link_of_the_api_leads_through_the_choice_to_a_code(web: Web, stan, brow
 def test_reconnecting_takes_the_site_it_had(web: Web) -> None:
     credential = oauth.choose_site(signed_in().site_token, "c2", session_key=BROWSER).credential
     again = signed_in(credential=credential)
+    assert web.last("accessible-resources").url.path == "/oauth/token/accessible-resources"  # not below a site
     assert (again.site_token, again.credential.pk, again.credential.account_id) == ("", credential.pk, "c2")
 
 
@@ -364,6 +368,16 @@ def test_pasted_key_takes_its_only_site_or_the_one_named(web: Web) -> None:
     assert base64.b64decode(packed) == b"a@acme.test/token:k3y"
     with pytest.raises(Problem, match="does not open"):
         connections.create_credential(pasted(site_id="c9"), by=None)
+
+
+def test_new_key_is_asked_for_its_sites_below_none_of_them(web: Web, ada, browser_of: BrowserOf) -> None:
+    credential = connections.create_credential(pasted(site_id="c2"), by=None)
+    path = reverse("syncs:connection_reconnect", args=[credential.pk])
+    answer = browser_of(ada).post(path, {"secret": "n3w", "email": "a@acme.test", "site_id": "c2"})
+    assert answer.status_code == 303
+    assert web.last("accessible-resources").url.path == "/oauth/token/accessible-resources"
+    credential.refresh_from_db()
+    assert (credential.secrets["secret"], credential.settings["cloud_id"]) == ("n3w", "c2")
 
 
 # --- Tokens without an end -------------------------------------------------------------------------------------------
@@ -485,3 +499,110 @@ def test_apps_stored_secret_does_not_follow_to_another_subdomain(own_hosts: Web)
     moved = {"properties": {"subdomain": "acme2"}, "client_secret": "new"}
     connections.update_oauth_app(OAuthApp.objects.get(), moved, by=None)
     assert OAuthApp.objects.get().settings == {"subdomain": "acme2"}
+
+
+# --- Sites asked for elsewhere, or by the app itself -----------------------------------------------------------------
+
+
+async def tenant(client: Kit) -> tuple[Site, ...]:
+    answer = await client.get("/_edge/tenant_info")
+    cloud_id = json.loads(answer.body)["cloudId"]
+    return (Site(cloud_id, cloud_id, settings={"cloud_id": cloud_id}),)
+
+
+async def installations(client: Kit) -> tuple[Site, ...]:
+    answer = await client.get("/app/accessible-resources")
+    return tuple(Site(row["id"], row["name"], settings={"cloud_id": row["id"]}) for row in json.loads(answer.body))
+
+
+@pytest.fixture
+def found_elsewhere(web: Web) -> Iterator[Web]:
+    secret = SetupField("secret", "Key", secret=True)
+    kinds = (
+        CredentialKind(
+            "gate_key",
+            "Scoped token",
+            fields=(SUBDOMAIN, secret),
+            sites=tenant,
+            sites_url="https://{subdomain}.upstream.test",
+            api_path="/ex/{cloud_id}",
+        ),
+        CredentialKind(
+            "app_key",
+            "App and its key",
+            fields=(SetupField("client_id", "App id"), SetupField("app_key", "Key", secret=True),
+                    SetupField("site_id", "Installation", required=False)),
+            sites=installations,
+            mint=Mint(minted, on_api=True, lifetime_s=None,
+                      scout=lambda values, _url, _now: {"Authorization": f"App {values['client_id']}"}),
+        ),
+    )  # fmt: skip
+    with mock.patch.dict(PROVIDERS, {"multi": replace(PROVIDERS["multi"], kinds=kinds)}):
+        yield web
+
+
+def test_site_is_asked_for_at_the_account_and_read_at_the_gateway(found_elsewhere: Web) -> None:
+    key = {"provider": "multi", "kind": "gate_key", "secrets": {"secret": "k3y"}, "settings": {"subdomain": "acme"}}
+    connections.create_credential(key, by=None)
+    assert [str(request.url) for request in found_elsewhere.asked] == [
+        "https://acme.upstream.test/_edge/tenant_info",
+        "https://api.upstream.test/ex/c1/me",
+    ]
+
+
+def test_app_lists_its_installations_before_it_can_mint(found_elsewhere: Web) -> None:
+    data = {"provider": "multi", "kind": "app_key", "secrets": {"app_key": "k3y"}, "settings": {"client_id": "9"}}
+    with pytest.raises(Problem) as several:
+        connections.create_credential(data, by=None)
+    assert list(several.value.fields) == ["site_id"]
+    data["settings"]["site_id"] = "c2"
+    credential = connections.create_credential(data, by=None)
+    assert [request.url.path for request in found_elsewhere.asked[1:]] == [
+        "/app/accessible-resources",
+        "/app/installations/c2/access_tokens",
+        "/me",
+    ]
+    assert found_elsewhere.asked[1].headers["authorization"] == "App 9"
+    assert credential.settings["cloud_id"] == "c2"
+
+
+# --- Several redirects, optional scopes ------------------------------------------------------------------------------
+
+
+def test_each_redirect_is_begun_as_itself_through_an_app_that_has_what_it_needs(
+    web: Web, ada, browser_of: BrowserOf
+) -> None:
+    needs = replace(APP_KEY, required=True)
+    changed = replace(PROVIDERS["multi"].kind("multi_app"), oauth=OAuth2("/install", "/oauth/token", fields=(needs,)))
+    kinds = (PROVIDERS["multi"].kind("multi_oauth"), changed)
+    with mock.patch.dict(PROVIDERS, {"multi": replace(PROVIDERS["multi"], kinds=kinds)}):
+        plain, keyed = make_app(), make_app(app_key="k3y")
+        page = browser_of(ada).get(reverse("syncs:connect_provider", args=["multi"]) + "?way=multi_app")
+        assert list(page.context["form"].fields["app"].queryset) == [keyed]
+        path = reverse("syncs:oauth_begin", args=["multi"]) + "?way=multi_app"
+        assert f'action="{path}"' in page.content.decode()
+        begun = browser_of(ada).post(path, {"app": keyed.pk}, headers={"HX-Request": "true"})
+        assert "/install?" in begun["HX-Redirect"]
+        assert browser_of(ada).post(path, {"app": plain.pk}).status_code == 422
+        with pytest.raises(Problem, match="App key"):
+            oauth.begin(plain, "multi_app", by=None, session_key=BROWSER)
+
+
+def test_scopes_of_collections_may_be_optional(web: Web) -> None:
+    asking = replace(CODE, optional_param="optional_scope", scope_separator=",")
+    changed = replace(PROVIDERS["multi"].kind("multi_oauth"), oauth=asking)
+    with mock.patch.dict(PROVIDERS, {"multi": replace(PROVIDERS["multi"], kinds=(changed,))}):
+        url = oauth.begin(make_app(), "multi_oauth", by=None, session_key=BROWSER)
+    asked = parse_qs(urlsplit(url).query)
+    assert (asked["scope"], asked["optional_scope"]) == (["offline"], ["read:thing,read:user"])
+
+
+def test_reconnecting_asks_for_what_syncs_read_as_well(web: Web) -> None:
+    web.sites = ["c1"]
+    credential = signed_in().credential
+    sync = Sync.objects.create(name="s", provider="multi", credential=credential)
+    feed = Feed.objects.create(sync=sync, key="fake:rare")
+    spec = msgspec.to_builtins(PROVIDERS["multi"].collections[1])
+    SyncCollection.objects.create(sync=sync, feed=feed, collection_id="fake:rare", title="Rare", spec=spec)
+    url = oauth.begin(credential.oauth_app, "multi_oauth", by=None, session_key=BROWSER, credential=credential)
+    assert parse_qs(urlsplit(url).query)["scope"] == ["offline read:thing read:user x"]

@@ -142,6 +142,8 @@ class Mint:
     error       (status, body) of a refusal -> what it means
     lifetime_s  taken when the answer names none; None: good until it is refused
     on_api      the request goes to the API's host, not to the token host (GitHub's installation tokens)
+    scout       (values, login host's address, now) -> the headers to ask for sites with, where nothing can be minted
+                before one is chosen (GitHub: the app itself, signed, lists its installations)
     """
 
     request: Callable[[Mapping[str, str], str, datetime], TokenRequest]
@@ -149,6 +151,7 @@ class Mint:
     error: Callable[[int, bytes], ProviderError] = token_error
     lifetime_s: int | None = 3600
     on_api: bool = False
+    scout: Callable[[Mapping[str, str], str, datetime], dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ class CredentialKind:
     sites            the accounts this access opens, asked once when connecting (below the API's host, `api_path` left
                      out). None at all is an error, a single one is taken, of several a person chooses one. A pasted
                      kind that may meet several has a field `site_id`, for an id or label. Kept as that setting
+    sites_url        where sites are asked for, if not at the API's host (`https://{site}.atlassian.net`)
     api_url          where the API lives for this kind (`https://{site}.atlassian.net`), if not at the provider's
     api_path         added to the API's host, whatever that is (`/ex/jira/{cloud_id}`); left out until a site is chosen
     hosts            keys of the hosts this kind works at; empty: all
@@ -197,6 +201,7 @@ class CredentialKind:
     problems: Callable[[Mapping[str, str]], dict[str, str]] = no_problems
     mint: Mint | None = None
     sites: "Callable[[Client], Awaitable[tuple[Site, ...]]] | None" = None
+    sites_url: str = ""
     api_url: str = ""
     api_path: str = ""
     hosts: tuple[str, ...] = ()
