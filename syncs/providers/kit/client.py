@@ -45,7 +45,7 @@ class Client:
                   RateLimited pauses all requests of this client. UpstreamFailed is tried again at once
     spare_quota   the quota as last told -> why no further request may leave, None while it may
     may_move      the token answer says where the API lives: a host name that is gone is worth a renewal, once
-    settings      options for readers, by name; tests lower thresholds with it
+    settings      what readers go by, by name: the connection's settings; tests lower thresholds with it
     waiting       entered while an answer is waited for
     give_up_at    by `clock`: no answer is waited for beyond, for then our own work must be over
     """
@@ -214,6 +214,8 @@ class Client:
     @staticmethod
     def _fault(answer: Answer, is_json: bool) -> ProviderError | None:
         """What is wrong with an answer whatever the provider: the last word after the provider's own."""
+        if answer.status == 304:  # only who asked with `If-None-Match` gets it, and knows what has not changed
+            return None
         if answer.status >= 500:
             return UpstreamFailed("The provider has trouble at the moment.")
         if answer.status == 429:

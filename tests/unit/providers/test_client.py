@@ -234,3 +234,8 @@ async def test_no_request_leaves_once_the_share_of_the_quota_is_used():
         await client.get("/x")
     assert caught.value.retry_after_s == 900
     assert len(upstream.asked) == 1
+
+
+async def test_an_unchanged_answer_is_a_good_one_though_it_has_no_body():
+    client = client_for(script([httpx.Response(304, headers={"Date": NOW})]))
+    assert (await client.get("/x", headers={"If-None-Match": '"1"'})).status == 304
