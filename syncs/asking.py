@@ -20,7 +20,13 @@ def ask_client(credential: Credential, question: Callable[[Client], Awaitable[T]
 
     async def work(orm: runner.Orm) -> T:
         source = access.StoredAccess(credential, orm, is_stored=is_stored)
-        client = Client.of(PROVIDERS[credential.provider], access.shared_http(), source, draw_read_no=lambda: 0)
+        client = Client.of(
+            PROVIDERS[credential.provider],
+            access.shared_http(),
+            source,
+            draw_read_no=lambda: 0,
+            settings=credential.settings,
+        )
         return await question(client)
 
     try:

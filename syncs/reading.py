@@ -59,6 +59,7 @@ class Account:
             self.source,
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,
+            settings=credential.settings,
             waiting=lambda: trace.span("fetch"),
             give_up_at=give_up_at,
         )

@@ -109,6 +109,15 @@ def is_due(sync: Sync, queued: list[tuple[Any, ...]]) -> bool:
     return sync.feeds.get().pk in {pk for _, pks in queued for pk in pks}
 
 
+def test_a_reader_knows_its_connections_settings(sandbox):
+    credential = make_credential(sandbox)
+
+    async def told(reader: Any) -> dict[str, Any]:
+        return reader.client.settings
+
+    assert connections.ask(credential, told)["instance_url"] == sandbox.salesforce
+
+
 @contextlib.contextmanager
 def renewals() -> Iterator[list[str]]:
     """The refresh tokens sent to the token endpoint, in order."""
