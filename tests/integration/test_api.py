@@ -470,7 +470,7 @@ def test_oauth_app_is_masked_and_keeps_a_masked_secret(api: ApiClient) -> None:
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"provider": "nothing"}, "provider"), ({"provider": "stripe"}, "provider"),
+    [({"provider": "nothing"}, "provider"), ({"provider": "fake"}, "provider"),
      ({"client_secret": ""}, "client_secret"),
      ({"client_id": " "}, "client_id"), ({"host": "moon"}, "host"), ({"client_secret": "********"}, "client_secret"),
      ({"host": "my_domain", "login_url": "http://x"}, "login_url")],
