@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sandbox.jira.side import Jira
 from sandbox.salesforce.side import Salesforce
 from sandbox.side import Side
 from sandbox.stripe.side import Stripe
 
-SIDES: tuple[type[Side], ...] = (Salesforce, Stripe)
+SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira)
