@@ -14,9 +14,10 @@ from uuid import UUID
 from django.db import connection
 
 from syncs.engine.changes import Known
-from syncs.models import Record, RecordChange, SyncHead
+from syncs.models import Record, RecordChange, RecordKey, SyncHead
 
 _RECORD, _CHANGE, _HEAD = Record._meta.db_table, RecordChange._meta.db_table, SyncHead._meta.db_table
+_KEY = RecordKey._meta.db_table
 _SQLITE_ROWS = 100  # a statement; more gains nothing
 
 _TYPES = {
@@ -31,6 +32,8 @@ _TYPES = {
     "upstream_created_at": "timestamptz",
     "upstream_updated_at": "timestamptz",
     "read_no": "bigint",
+    "key": "bigint",
+    "record_pk": "bigint",
     "sync_id": "uuid",
     "first_seen_at": "timestamptz",
     "changed_at": "timestamptz",
@@ -133,6 +136,16 @@ def bury(rows: list[tuple[int, int]], *, seen_by: str) -> None:
     copy_history([(pk, seq, "delete") for pk, seq in rows], seen_by=seen_by, at=now)
     sets = "seq = n.seq, operation = 'delete', deleted = TRUE, changed_at = %s"
     _each(("id", "seq"), rows, f"UPDATE {_RECORD} AS r SET {sets} FROM n WHERE r.id = n.id", [now])
+
+
+def write_keys(rows: Sequence[tuple[int, int]]) -> None:
+    """Note where records are; a row is (key, record pk), no key twice. Nothing is written for what is noted already."""
+    sql = (
+        f"INSERT INTO {_KEY} (key, record_pk) SELECT key, record_pk FROM n WHERE TRUE "  # SQLite's parser needs a WHERE
+        "ON CONFLICT (key) DO UPDATE SET record_pk = excluded.record_pk "
+        f"WHERE {_KEY}.record_pk <> excluded.record_pk"
+    )
+    _each(("key", "record_pk"), rows, sql)
 
 
 def moment(value: Any) -> datetime | None:

@@ -18,18 +18,12 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 
-from syncs import log, log_reading
+from syncs import log, log_reading, log_sql
 from syncs.models import Record, RecordKey, SyncCollection, SyncHead
 from syncs.states import SyncState
 
 AT_ONCE = 30_000  # keys sorted together
 _CHUNK = 1_000  # keys a transaction
-_TABLE = RecordKey._meta.db_table
-_UPSERT = (
-    f"INSERT INTO {_TABLE} (key, record_pk) VALUES (%s, %s) "
-    "ON CONFLICT (key) DO UPDATE SET record_pk = excluded.record_pk "
-    f"WHERE {_TABLE}.record_pk <> excluded.record_pk"  # then nothing is written for a record that only changed
-)
 
 
 def key_of(public_id: str) -> int:
@@ -87,6 +81,8 @@ def _beyond(head: SyncHead, limit: int | None) -> Iterator[tuple[int, int, int]]
 
 
 def _write(pairs: Sequence[tuple[int, int]]) -> None:
+    """In order; of two records that share a key the later one is found by it."""
+    pairs = list(dict(pairs).items())
     for at in range(0, len(pairs), _CHUNK):
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(_UPSERT, pairs[at : at + _CHUNK])
+        with transaction.atomic():
+            log_sql.write_keys(pairs[at : at + _CHUNK])

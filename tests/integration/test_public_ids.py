@@ -1,9 +1,12 @@
 """Records are found by their public id, at once and for ever, by keys that follow the log."""
 
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from sequin_console.accounts.models import User
 from sequin_console.accounts.rights import Role
@@ -82,6 +85,29 @@ def test_many_keys_are_written_in_parts_and_a_spent_budget_goes_on_where_it_stoo
     assert found(ada, id_of(own, "thing-00024")) == "thing-00024"
     assert public_ids.follow(budget_s=60) == 15
     assert RecordKey.objects.count() == 25
+
+
+def test_keys_are_written_many_a_statement() -> None:
+    """One by one they cost PostgreSQL as much as the records."""
+    own, written = Log(), []
+    own.fill(1_000)
+
+    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "INSERT" in sql:
+            written.append(many)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        public_ids.follow(budget_s=60)
+    assert RecordKey.objects.count() == 1_000
+    assert written == [False] * (10 if connection.vendor == "sqlite" else 1)
+
+
+def test_of_two_records_with_the_same_key_the_later_one_is_found_by_it() -> None:
+    public_ids._write([(7, 1), (7, 2), (8, 3)])
+    assert dict(RecordKey.objects.values_list("key", "record_pk")) == {7: 2, 8: 3}
+    public_ids._write([(7, 4), (9, 5)])
+    assert dict(RecordKey.objects.values_list("key", "record_pk")) == {7: 4, 8: 3, 9: 5}
 
 
 def test_two_ids_with_the_same_key_are_not_taken_for_each_other(ada: User) -> None:
