@@ -39,17 +39,28 @@ class Killer:
         self.kill_blindly(kind, caught.pid, *spans)
         return True
 
-    def catch(self, *spans: str, within_s: float) -> Span | None:
-        """Stop a process that is for sure within such a span; None if none was caught. The caller kills it."""
+    def catch(self, *spans: str, within_s: float, among: Callable[[int], bool] = lambda _pid: True) -> Span | None:
+        """Stop one `among` all that is for sure within such a span; None if none was caught. The caller kills it."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             self._tick()
             self.trace.read()
             for span in self.trace.under_way(*spans):
-                if is_running(span.pid) and self._stop(span):
+                if is_running(span.pid) and among(span.pid) and self._stop(span):
                     return span
             time.sleep(0.001)
         return None
+
+    def wait_for_work(self, *spans: str, within_s: float) -> list[Span]:
+        """As soon as somebody is within such a span: all who are; nothing if nobody was in time."""
+        deadline = time.monotonic() + within_s
+        while True:
+            self._tick()
+            self.trace.read()
+            busy = [span for span in self.trace.under_way(*spans) if is_running(span.pid)]
+            if busy or time.monotonic() > deadline:
+                return busy
+            time.sleep(0.001)
 
     def _stop(self, span: Span) -> bool:
         time.sleep(self.random.uniform(0, LATEST_S))  # any moment of the span, not only its first
@@ -142,6 +153,10 @@ def stop(pid: int) -> None:
 def is_running(pid: int) -> bool:
     """Whether it exists and is no zombie."""
     return bool(_states(pid) - set("ZX"))
+
+
+def is_stopped(pid: int) -> bool:
+    return "T" in _states(pid)
 
 
 def _states(pid: int) -> set[str]:

@@ -45,7 +45,8 @@ class SmallDisk:
                 else:  # PostgreSQL's own user: where we may not mount, we may not limit others either
                     most = "unlimited" if size < 0 else str(size)
                     limit = ["prlimit", f"--pid={pid}", f"--fsize={most}:unlimited"]
-                    subprocess.run(["setpriv", "--reuid", str(uid), "--clear-groups", *limit], check=True)
+                    # One that ends meanwhile need not be limited; its successors have the postmaster's limit.
+                    subprocess.run(["setpriv", "--reuid", str(uid), "--clear-groups", *limit], capture_output=True)
 
     def close(self) -> None:
         if self.is_mounted:
