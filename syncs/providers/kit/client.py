@@ -81,6 +81,7 @@ class Client:
         self._slots = asyncio.Semaphore(concurrency)
         self._paused_until = 0.0
         self._server_now: datetime | None = None
+        self._lanes: dict[str, float] = {}
 
     @classmethod
     def of(cls, provider: "Provider", http: httpx.AsyncClient, source: AccessSource, **options: Any) -> "Client":
@@ -111,6 +112,14 @@ class Client:
     async def wait(self, seconds: float) -> None:
         """Wait between two requests, as a reader must for a job upstream."""
         await self._sleep(seconds)
+
+    async def turn(self, lane: str, per_s: float) -> None:
+        """Wait until a request of this lane may leave, `per_s` a second: where upstream counts some kinds apart."""
+        now = self._clock()
+        at = max(now, self._lanes.get(lane, now))
+        self._lanes[lane] = at + 1 / per_s
+        if at > now:
+            await self._sleep(at - now)
 
     async def access(self) -> Access:
         """The access that requests go out with."""

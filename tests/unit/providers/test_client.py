@@ -239,3 +239,12 @@ async def test_no_request_leaves_once_the_share_of_the_quota_is_used():
 async def test_an_unchanged_answer_is_a_good_one_though_it_has_no_body():
     client = client_for(script([httpx.Response(304, headers={"Date": NOW})]))
     assert (await client.get("/x", headers={"If-None-Match": '"1"'})).status == 304
+
+
+async def test_a_lane_has_a_pace_of_its_own():
+    time = Time()
+    client = client_for(lambda request: answer({}), time=time)
+    for _ in range(3):
+        await client.turn("search", 4)
+    await client.turn("other", 1)
+    assert time.slept == [0.25, 0.25]
