@@ -131,7 +131,7 @@ class Lists:
         if key is None:
             raise UnexpectedShape("GitHub sent a record without its id.")
         if resource.over is Over.ORGANISATION and (parent is not None or not resource.child):
-            data = raw.join([*parts.items(), *_context(place, parent)])
+            data = raw.join({**parts, **_context(place, parent)}.items())
         head = _head.decode(data)
         made = head.created_at or head.submitted_at or raw.text_of(raw.find(data, "commit.committer.date"))
         return RawRecord(
@@ -148,11 +148,11 @@ def without_page(inner: Inner) -> Inner:
     return {key: value for key, value in inner.items() if key != "next"}
 
 
-def _context(place: Place, parent: RawRecord | None) -> list[tuple[str, bytes]]:
+def _context(place: Place, parent: RawRecord | None) -> dict[str, msgspec.Raw]:
     """What a person's or team's row does not say: which organisation, and which team, it was listed for."""
-    told = [("organization_id", place.id.encode())]
+    told = {"organization_id": msgspec.Raw(place.id.encode())}
     if parent is not None:
-        told += [("team_id", parent.upstream_id.rpartition("/")[2].encode())]
+        told["team_id"] = msgspec.Raw(parent.upstream_id.rpartition("/")[2].encode())
     return told
 
 
