@@ -3,7 +3,6 @@
 import pytest
 
 from sandbox.process import running
-from syncs.providers import PROVIDERS
 from syncs.providers.kit import raw
 from syncs.providers.kit.errors import CollectionGone, CredentialsRefused, RateLimited, UpstreamFailed
 from tests.integration.provider_bench import salesforce
@@ -284,7 +283,6 @@ async def test_used_up_quota_waits(planted):
 async def test_reading_pauses_before_the_quota_is_used_up(sandbox):
     sandbox.control("POST", "settings", {"quota_max": 1000, "quota_used": 790})
     async with salesforce(sandbox) as bench:
-        bench.reader.client._spare_quota = PROVIDERS["salesforce"].spare_quota
         probes = (bench.reader.probe(bench.collections[CONTACT]) for _ in range(20))
         with pytest.raises(RateLimited) as caught:
             [await probe for probe in probes]

@@ -86,7 +86,8 @@ class Client:
     @classmethod
     def of(cls, provider: "Provider", http: httpx.AsyncClient, source: AccessSource, **options: Any) -> "Client":
         """A client that reads answers as this provider means them."""
-        options = {"concurrency": provider.concurrency, "may_move": not provider.api_url, **options}
+        own = {"concurrency": provider.concurrency, "spare_quota": provider.spare_quota}
+        options = {**own, "may_move": not provider.api_url, **options}
         return cls(http, source, classify=provider.classify, read_quota=provider.read_quota, **options)
 
     async def get(

@@ -1,12 +1,14 @@
 """The client: paced, renewed, retried, limited; and silent about secrets."""
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import httpx
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
+from syncs.providers import PROVIDERS
 from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.client import Client, with_params
@@ -248,3 +250,15 @@ async def test_a_lane_has_a_pace_of_its_own():
         await client.turn("search", 4)
     await client.turn("other", 1)
     assert time.slept == [0.25, 0.25]
+
+
+async def test_a_provider_s_client_leaves_it_the_calls_it_wants_spared():
+    def spare(quota):
+        return RateLimited("Enough.", retry_after_s=900) if quota.used >= 2 else None
+
+    provider = replace(PROVIDERS["salesforce"], spare_quota=spare)
+    limits = answer({}, Sforce_Limit_Info="api-usage=2/10")
+    client = client_for(lambda request: limits, provider)
+    await client.get("/limits")
+    with pytest.raises(RateLimited, match="Enough"):
+        await client.get("/limits")
