@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sandbox.github.side import GitHub
+from sandbox.hubspot.side import HubSpot
 from sandbox.jira.side import Jira
 from sandbox.salesforce.side import Salesforce
 from sandbox.side import Side
 from sandbox.stripe.side import Stripe
 
-SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub)
+SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub, HubSpot)
