@@ -24,22 +24,21 @@ Found = tuple[list[RawRecord], tuple[Skipped, ...]]
 async def pages(exports: Exports, lists: Lists, wanted: Sequence[Resource], place: Cursor) -> AsyncIterator[Page]:
     """All parts of the tickets from a place on, some tickets a page. The last page has `done`.
 
-    Inside a page of the export the place says which ticket was read last, {"handled": [its time, its id]}: the page is
-    asked for again, and goes on behind that ticket. A deleted ticket has no parts any more.
+    Inside a page of the export the place says how far it is read, {"handled": [time, ids of that second]}: the page is
+    asked for again, and goes on behind those tickets. A deleted ticket has no parts any more.
     """
     size = min(PAGE, exports.page_size)
     handled = place.get("handled")
     place = {key: value for key, value in place.items() if key != "handled"}
     async for export in exports.walk(TICKET, place, size=size):
         heads = [head_of(item) for item in export.items]
-        left = [head for head in heads if handled is None or _position(head) is None or _position(head) > handled]
-        left = [head for head in left if not is_deleted(TICKET, head)]
-        handled = None
+        left = [head for head in heads if not is_deleted(TICKET, head) and not _is_handled(head, handled)]
         for start in range(0, len(left), AT_ONCE):
             part = left[start : start + AT_ONCE]
             records, skipped = await _parts(lists, wanted, part)
-            at = _position(part[-1])
-            yield Page(records, {**place, "handled": at} if at else None, done=False, skipped=skipped)
+            handled = _handled(part, handled)
+            yield Page(records, {**place, "handled": handled} if handled else None, done=False, skipped=skipped)
+        handled = None
         place = export.place
         yield Page([], place, done=not export.more)
 
@@ -96,8 +95,25 @@ async def sample(lists: Lists, resource: Resource) -> msgspec.Raw | None:
         return None
 
 
-def _position(head: Head) -> Any:
-    """Where a ticket stands in the export's order; None for one that does not say."""
-    if isinstance(head.generated_timestamp, int) and isinstance(head.id, int):
-        return [head.generated_timestamp, head.id]
-    return None
+Handled = list[Any] | None
+
+
+def _handled(part: Sequence[Head], before: Handled) -> Handled:
+    """How far a page is read after these tickets: the last one's second, and all that were read of it.
+
+    None where tickets do not tell their time: the page is then read whole again.
+    """
+    at = part[-1].generated_timestamp
+    if not isinstance(at, int):
+        return None
+    ids = [head.id for head in part if head.generated_timestamp == at]
+    return [at, [*(before[1] if before and before[0] == at else []), *ids]]
+
+
+def _is_handled(head: Head, handled: Handled) -> bool:
+    at = head.generated_timestamp
+    return (
+        handled is not None
+        and isinstance(at, int)
+        and (at < handled[0] or (at == handled[0] and head.id in handled[1]))
+    )

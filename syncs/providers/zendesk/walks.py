@@ -1,7 +1,7 @@
 """The walks through one list or one feed: history, changes, ids."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -11,18 +11,17 @@ from syncs.providers.kit.times import to_unix
 from syncs.providers.zendesk import tickets
 from syncs.providers.zendesk.catalogue import TICKET
 from syncs.providers.zendesk.errors import TooRecent
-from syncs.providers.zendesk.exports import BEGINNING, ExportPage, Exports, items_of
+from syncs.providers.zendesk.exports import BEGINNING, HELD_BACK_S, ExportPage, Exports, items_of
 from syncs.providers.zendesk.lists import Lists
 from syncs.providers.zendesk.objects import head_of, id_of, is_deleted, to_records
 from syncs.providers.zendesk.resource import Found, Resource
 
-HELD_BACK = timedelta(minutes=2)  # exports tell nothing of the last minute, and refuse to begin within it
 OVERLAP_S = 15 * 60
 
 
 def start(resource: Resource, now: datetime) -> Cursor:
     """Where changes are looked for from `now` on."""
-    since = to_unix(now - HELD_BACK)
+    since = to_unix(now) - HELD_BACK_S
     return {} if resource.found is Found.WHOLE else {"t": since}
 
 
@@ -99,6 +98,7 @@ async def _since(lists: Lists, resource: Resource, cursor: Cursor) -> AsyncItera
     async for page in lists.pages(resource, resource.list_path, cursor.get("look"), params):
         seen = [each.updated_at or each.created_at for each in page.records]
         newest = max([newest, *(to_unix(each) for each in seen if each)])
+        newest = min(newest, to_unix(lists.client.server_now()))  # a wrong clock must not carry us over later ones
         at = {"t": cursor["t"], "look": page.place, "newest": newest} if page.more else {"t": newest}
         yield Page(page.records, at, done=not page.more, skipped=page.skipped)
 

@@ -242,6 +242,16 @@ async def test_too_recent_means_nothing_new():
     assert [(page.records, page.cursor, page.done) for page in pages] == [([], None, True)]
 
 
+async def test_stamps_of_the_future_do_not_carry_the_cursor_along():
+    page = export([ticket(1, generated_timestamp=NOW + 600)], "later")
+    pages = await walk(reader_over(lambda request: page).changes(TICKET.feed, [TICKET], {"t": NOW - 300}))
+    assert [page.cursor for page in pages] == [{"t": NOW - 120}]
+    rated = {"id": 1, "created_at": "2026-11-23T09:10:00Z"}
+    ratings = listed("satisfaction_ratings", [rated])
+    pages = await walk(reader_over(lambda request: ratings).changes(RATING.feed, [RATING], {"t": NOW - 300}))
+    assert pages[-1].cursor == {"t": NOW}
+
+
 async def test_changes_start_two_minutes_ago():
     reader = reader_over(lambda request: answer({"user": {"id": 3}}))
     assert await reader.start(TICKET.feed, [TICKET]) == {"t": NOW - 120}
@@ -373,10 +383,29 @@ async def test_comments_and_audits_come_with_one_look_at_the_tickets():
 
 async def test_walk_through_tickets_goes_on_behind_the_last_one():
     desk = Desk()
-    at = {"t": 5, "handled": [NOW - 5000 + 2, 2]}
+    at = {"t": 5, "handled": [NOW - 5000 + 2, [2]]}
     pages = await walk(reader_over(desk).backfill(COMMENT, at))
     assert [record.upstream_id for page in pages for record in page.records] == ["50"]
-    assert pages[0].cursor == {"t": 5, "handled": [NOW - 5000 + 5, 5]}
+    assert pages[0].cursor == {"t": 5, "handled": [NOW - 5000 + 5, [5]]}
+
+
+async def test_walk_through_tickets_of_one_second_goes_on_with_those_not_read():
+    numbers = [*range(30, 60), *range(1, 30)]  # ids say nothing of the order within a second
+    rows = [ticket(number, generated_timestamp=NOW - 5000) for number in numbers]
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        return export(rows) if "incremental" in path else listed("comments", [{"id": int(path.split("/")[4])}])
+
+    seen: list[str] = []
+    cursor, done = {"t": 5}, False
+    while not done:
+        walk = reader_over(upstream).backfill(COMMENT, cursor)
+        page = await anext(walk)
+        await walk.aclose()
+        seen += [record.upstream_id for record in page.records]
+        cursor, done = page.cursor, page.done
+    assert sorted(map(int, seen)) == sorted(numbers)
 
 
 async def test_one_sick_ticket_is_set_aside_and_an_outage_is_told():
