@@ -8,5 +8,6 @@ from sandbox.jira.side import Jira
 from sandbox.salesforce.side import Salesforce
 from sandbox.side import Side
 from sandbox.stripe.side import Stripe
+from sandbox.zendesk.side import Zendesk
 
-SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub, HubSpot)
+SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub, HubSpot, Zendesk)

@@ -1,0 +1,1 @@
+"""Zendesk Support, as its documentation describes it."""
