@@ -37,7 +37,7 @@ def jql_moment(text: str, zone: str) -> int:
     """
     for form in _FORMS:
         try:
-            return round(datetime.strptime(text, form).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+            return round(datetime.strptime(text, form).replace(tzinfo=ZoneInfo(zone or "UTC")).timestamp() * 1000)
         except ValueError:
             continue
     raise ValueError(text)

@@ -1,10 +1,11 @@
 """The upstream APIs we read, one module each, on a small kit."""
 
+from syncs.providers.jira import PROVIDER as JIRA
 from syncs.providers.kit.catalogue import Provider
 from syncs.providers.salesforce import PROVIDER as SALESFORCE
 from syncs.providers.stripe import PROVIDER as STRIPE
 
-PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE)}
+PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE, JIRA)}
 
 
 def provider(key: str) -> Provider:

@@ -106,7 +106,7 @@ def _refused(said: str) -> ProviderError:
         )
     return CredentialsRefused(
         "Jira refused the credentials: the token has expired, was deleted or is of another kind.",
-        next_step="Make a new token and reconnect. A token with scopes needs the kind “API token with scopes”.",
+        next_step="Make a new token and reconnect. A token with scopes needs the way “Scoped token”.",
     )
 
 

@@ -16,6 +16,7 @@ from syncs.providers.kit.errors import CredentialsRefused, PermissionMissing, Un
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
 
 COMMENTS = "/rest/api/3/comment/list"
+SAMPLE_PAGES = 10  # looked through for a record that shows its fields: the first projects may have no versions
 
 
 class JiraReader:
@@ -59,12 +60,15 @@ class JiraReader:
             answer = await self.client.get("/rest/api/3/field")
             described = [_to_field(raw.split(item)) for item in raw.split_list(answer.body)]
             return (Field("id", "string", "Id", primary_key=True), Field("key", "string", "Key"), *described)
+        pages = 0
         async for page in self.backfill(collection, None):
             for record in page.records:
                 parts = raw.split(record.data or b"{}")
                 own = resource.id_field
                 return tuple(Field(name, raw.value_type(value), name, name == own) for name, value in parts.items())
-            break
+            pages += 1
+            if pages == SAMPLE_PAGES:
+                break
         return ()
 
     async def probe(self, collection: Collection) -> None:

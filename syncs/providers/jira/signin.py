@@ -5,25 +5,24 @@ Docs    https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps, re
         https://support.atlassian.com/user-management/docs/create-oauth-2-0-credential-for-service-accounts
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
 from syncs.providers.jira.catalogue import USER
+from syncs.providers.jira.errors import ObjectGone
 from syncs.providers.kit import auth
 from syncs.providers.kit.auth import TokenRequest, basic_by
 from syncs.providers.kit.catalogue import CredentialKind, Host, Mint, OAuth2, SetupField, Site
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape
 from syncs.providers.kit.mask import excerpt
-from syncs.providers.kit.values import BadValue, host_label
+from syncs.providers.kit.values import host_label
 
 HOSTS = (Host("atlassian", "Atlassian", "https://auth.atlassian.com"),)
 GATEWAY = "/ex/jira/{cloud_id}"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class _Resource(msgspec.Struct):
@@ -53,12 +52,23 @@ async def sites(client: Client) -> tuple[Site, ...]:
     )
 
 
-def cloud_id(text: str) -> str:
-    """The site's cloud ID, alone or in the answer it was copied from: `{"cloudId":"8d2f6c1e-…"}`. Raises BadValue."""
-    found = _UUID.findall(text.lower())
-    if len(found) != 1:
-        raise BadValue("A cloud ID looks like 8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935.")
-    return found[0]
+class _Tenant(msgspec.Struct):
+    cloudId: str
+
+
+async def site_by_name(client: Client) -> tuple[Site, ...]:
+    """The one site whose name was typed: it tells anybody its cloud ID, below which the gateway has it.
+
+    {"cloudId":"8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935"}
+    """
+    try:
+        found = _tenant.decode((await client.get("/_edge/tenant_info")).body)
+    except (msgspec.MsgspecError, ObjectGone):
+        raise CredentialsRefused("Atlassian knows no site of this name.", next_step="Check the site’s name.") from None
+    return (Site(found.cloudId, found.cloudId, settings={"cloud_id": found.cloudId}),)
+
+
+_tenant = msgspec.json.Decoder(_Tenant)
 
 
 def token_error(status: int, body: bytes) -> ProviderError:
@@ -89,48 +99,41 @@ OAUTH = OAuth2(
 )
 
 _EMAIL = SetupField("email", "E-mail address", "Of the Atlassian account the token belongs to.", example="ada@acme.com")
-_CLOUD_ID = SetupField(
-    "cloud_id",
-    "Cloud ID",
-    "Open https://your-site.atlassian.net/_edge/tenant_info in your browser and paste what it shows.",
-    example="8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935",
-    clean=cloud_id,
+_SITE = SetupField(
+    "site", "Site", "The name in front of .atlassian.net.", example="acme", clean=host_label("atlassian.net")
 )
+_SITE_URL = "https://{site}.atlassian.net"
 
 KINDS = (
     CredentialKind(
         "jira_token",
         "API token",
         fields=(
-            SetupField(
-                "site",
-                "Site",
-                "The name in front of .atlassian.net.",
-                example="acme",
-                clean=host_label("atlassian.net"),
-            ),
+            _SITE,
             _EMAIL,
             SetupField("secret", "API token", "Made without scopes. It lasts a year at most.", secret=True),
         ),
-        api_url="https://{site}.atlassian.net",
+        api_url=_SITE_URL,
         request_headers=basic_by("{email}", "{secret}"),
         help="Reads what the token's owner may see. No hourly limit of points.",
     ),
     CredentialKind(
         "jira_scoped_token",
-        "API token with scopes",
+        "Scoped token",
         fields=(
-            _CLOUD_ID,
+            _SITE,
             _EMAIL,
             SetupField("secret", "API token with scopes", "It lasts a year at most.", secret=True),
         ),
+        sites=site_by_name,
+        sites_url=_SITE_URL,
         api_path=GATEWAY,
         request_headers=basic_by("{email}", "{secret}"),
         help="Reads what its scopes allow. Also for the API tokens of service accounts.",
     ),
     CredentialKind(
         "jira_oauth2",
-        "Sign in with Atlassian",
+        "Atlassian sign-in",
         fields=(
             SetupField(
                 "refresh_token",
@@ -138,6 +141,13 @@ KINDS = (
                 "Only to bring along a connection made elsewhere with the same app.",
                 secret=True,
                 required=False,
+            ),
+            SetupField(
+                "site_id",
+                "Site",
+                "Only with a refresh token that opens several sites: the one to read.",
+                required=False,
+                example="acme.atlassian.net",
             ),
         ),
         oauth=OAUTH,
@@ -150,11 +160,13 @@ KINDS = (
         "jira_service_account",
         "Service account",
         fields=(
-            _CLOUD_ID,
+            _SITE,
             SetupField("client_id", "Client ID", "Of the service account's OAuth 2.0 credential."),
             SetupField("client_secret", "Client secret", secret=True),
         ),
         mint=Mint(client_credentials, error=token_error),
+        sites=site_by_name,
+        sites_url=_SITE_URL,
         api_path=GATEWAY,
         help="No person, no browser: an OAuth 2.0 credential that an organization admin makes.",
     ),

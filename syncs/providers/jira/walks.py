@@ -64,7 +64,7 @@ async def changes(search: Search, harvest: Harvest, size: int, cursor: Cursor) -
     Cursor: {"t": the newest change read, "closed": nothing more can show up in its minute, "zone": asked in,
     "long_at": begin of the last long look, "long": the next is one}; during a look also "look", see `_look`.
     """
-    look = cursor.get("look") or _look(cursor, cursor["zone"])
+    look = cursor.get("look") or _look(cursor, cursor.get("zone") or await search.zone())
     lost = 0
     while True:
         try:
@@ -97,7 +97,7 @@ def _look(cursor: Cursor, zone: str) -> dict[str, Any]:
     since = reached - LATE
     if cursor.get("long"):
         since = reached - VERY_LATE
-    elif cursor["closed"]:
+    elif cursor.get("closed"):
         since = reached.replace(second=0, microsecond=0) + jql.MINUTE
     return _from(since, {"zone": zone, "newest": cursor["t"], "begun": ""})
 
@@ -123,7 +123,7 @@ def _after(cursor: Cursor, look: dict[str, Any]) -> Cursor:
     """
     begun = parse_time(look["begun"])
     reached = max(parse_time(cursor["t"]), min(parse_time(look["newest"]), begun))
-    long_at = begun if cursor.get("long") else parse_time(cursor["long_at"])
+    long_at = begun if cursor.get("long") else parse_time(cursor.get("long_at") or cursor["t"])
     return {
         "t": to_millis_z(reached),
         "closed": begun - reached >= LATE + jql.MINUTE,

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from syncs.providers.kit import errors
 from syncs.providers.kit.catalogue import Collection, Deletes, Provider
 from syncs.providers.kit.errors import ProviderError, RateLimited
 from tests.unit.providers.fakes import Time, answer, client_for, script
+from tests.unit.providers.jira_site import Site
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = pytest.mark.parametrize("key", list(PROVIDERS))
@@ -61,13 +63,22 @@ def stripe_sample(request: httpx.Request) -> httpx.Response:
     return answer(json.dumps(body, indent=2).encode())
 
 
-SAMPLES = {"salesforce": salesforce_sample, "stripe": stripe_sample}
+def jira_sample() -> Site:
+    """Five issues, changed a minute apart."""
+    site = Site()
+    for number in range(1, 6):
+        site.put(number, datetime(2026, 11, 23, 8, number, tzinfo=UTC))
+    site.page_size = 2
+    return site
+
+
+SAMPLES = {"salesforce": salesforce_sample, "stripe": stripe_sample, "jira": jira_sample()}
 
 
 def opened(key: str, upstream=None, **options):
     """The provider, its reader over sample pages, and the collection these hold."""
     found = PROVIDERS[key]
-    sample = {"salesforce": "salesforce:contact", "stripe": "stripe:customer"}[key]
+    sample = {"salesforce": "salesforce:contact", "stripe": "stripe:customer", "jira": "jira:issue"}[key]
     reader = found.reader(client_for(upstream or SAMPLES[key], found, **options))
     return found, reader, next(each for each in found.collections if each.id == sample)
 
@@ -177,7 +188,7 @@ async def test_unknown_answers_are_told_and_nothing_else_is_raised(key, body):
                 pass
 
 
-_T = {"salesforce": "2026-11-23T08:00:00.000Z", "stripe": 1795424000}
+_T = {"salesforce": "2026-11-23T08:00:00.000Z", "stripe": 1795424000, "jira": "2026-11-23T08:00:00.000Z"}
 
 
 def test_every_error_kind_has_a_next_step():

@@ -1,8 +1,10 @@
 """Jira, without a network: times in JQL, walks over a late index, what belongs to issues, refusals, ways in."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from syncs.providers.jira import PROVIDER, jql
 from syncs.providers.jira.catalogue import COLLECTIONS
 from syncs.providers.jira.errors import NotHere, ObjectGone, PlaceGone, TooSlow, classify, read_quota
-from syncs.providers.jira.signin import KINDS, cloud_id, sites, token_error
+from syncs.providers.jira.signin import KINDS, site_by_name, sites, token_error
 from syncs.providers.kit.answers import Answer
 from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
@@ -20,7 +22,6 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
-from syncs.providers.kit.values import BadValue
 from tests.unit.providers.fakes import NOW as NOW_TEXT
 from tests.unit.providers.fakes import answer, client_for
 from tests.unit.providers.jira_site import Site
@@ -611,12 +612,15 @@ async def test_a_sign_in_opens_the_jira_sites_and_no_others():
     ]
 
 
-def test_a_cloud_id_may_be_pasted_with_all_around_it():
-    wanted = "8d2f6c1e-0b7a-4f53-9e64-a1c7d0e2b935"
-    assert cloud_id(f' {{"cloudId":"{wanted.upper()}"}} ') == cloud_id(wanted) == wanted
-    for text in ("acme", "", f"{wanted} {wanted[::-1]}{wanted}"):
-        with pytest.raises(BadValue):
-            cloud_id(text)
+async def test_a_site_tells_its_own_cloud_id():
+    site = Site()
+    site.extra["/_edge/tenant_info"] = answer({"cloudId": "8d2f6c1e"})
+    found = await site_by_name(client_for(site, PROVIDER))
+    assert [(each.id, each.settings) for each in found] == [("8d2f6c1e", {"cloud_id": "8d2f6c1e"})]
+    for nothing in (answer(b"<html>", 404), answer({"oops": 1})):
+        site.extra["/_edge/tenant_info"] = nothing
+        with pytest.raises(CredentialsRefused, match="no site"):
+            await site_by_name(client_for(site, PROVIDER))
 
 
 @pytest.mark.parametrize(
@@ -642,6 +646,12 @@ def test_scopes_are_those_the_collections_need_and_no_more():
     assert not oauth.pkce
 
 
+def test_the_setup_page_names_exactly_these_scopes():
+    page = (Path(__file__).resolve().parents[3] / "templates/providers/_jira_scopes.html").read_text()
+    named = set(re.findall(r"<code>(read:[^<]+)</code>", page))
+    assert named == {scope for each in COLLECTIONS for scope in each.scopes}
+
+
 def test_each_token_goes_where_it_is_good():
     by_key = {kind.key: kind for kind in KINDS}
     secrets, settings = {"secret": "t"}, {"email": "ada@acme.com", "site": "acme"}
@@ -649,6 +659,7 @@ def test_each_token_goes_where_it_is_good():
     assert headers == {"Authorization": "Basic YWRhQGFjbWUuY29tOnQ="}
     assert by_key["jira_token"].api_url == "https://{site}.atlassian.net"
     assert {kind.api_path for kind in KINDS if kind.key != "jira_token"} == {"/ex/jira/{cloud_id}"}
+    assert by_key["jira_scoped_token"].sites_url == "https://{site}.atlassian.net"
     minted = by_key["jira_service_account"].mint.request({"client_id": "i", "client_secret": "s"}, "", NOW)
     assert minted.json == {"grant_type": "client_credentials", "client_id": "i", "client_secret": "s"}
 
