@@ -9,7 +9,7 @@ from ninja import Body, Query, Router
 from sequin_console.common import rest
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
-from syncs import connections, inputs, listing, oauth, schemas, services
+from syncs import connections, inputs, listing, oauth, schemas, services, tuning
 from syncs import urls as _urls  # noqa: F401 - registers the path converter `upstream_id`
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers import PROVIDERS
@@ -102,20 +102,33 @@ def look_now(request: HttpRequest, sync_id: UUID) -> SyncOut:
     return _sync_out(sync_id)
 
 
+@syncs.patch("/{uuid:sync_id}/collections/{collection_id}", response=SyncOut, summary="Set up one collection")
+def update_collection(
+    request: HttpRequest, sync_id: UUID, collection_id: str, body: schemas.CollectionPatch
+) -> SyncOut:
+    """Say how often all its ids are compared, to find deletions the provider does not tell of."""
+    row = _collection(request, sync_id, collection_id)
+    tuning.change(row, body.model_dump(exclude_unset=True), by=actor(request))
+    return _sync_out(sync_id)
+
+
 @syncs.post("/{uuid:sync_id}/collections/{collection_id}/deletes", response=SyncOut, summary="Decide on held deletes")
 def decide_deletes(request: HttpRequest, sync_id: UUID, collection_id: str, body: schemas.DecisionIn) -> SyncOut:
     """Answer "deleted, or lost access?" for a collection whose deletes are held back.
 
     They are held when so many records are missing upstream that a lost right is as likely as a deletion.
     """
-    sync = _editable(request, sync_id)
-    rows = SyncCollection.objects.filter(sync=sync).select_related("sync")
-    services.decide_deletes(get_or_404(rows, collection_id=collection_id), body.decision, by=actor(request))
+    services.decide_deletes(_collection(request, sync_id, collection_id), body.decision, by=actor(request))
     return _sync_out(sync_id)
 
 
 def _editable(request: HttpRequest, sync_id: UUID) -> Sync:
     return get_or_404(Sync.objects.editable_by(actor(request)), pk=sync_id)
+
+
+def _collection(request: HttpRequest, sync_id: UUID, collection_id: str) -> SyncCollection:
+    rows = SyncCollection.objects.filter(sync=_editable(request, sync_id)).select_related("sync", "feed")
+    return get_or_404(rows, collection_id=collection_id)
 
 
 def _sync_out(sync_id: UUID) -> SyncOut:

@@ -7,6 +7,7 @@ from django import forms
 from django.utils.html import format_html
 
 from syncs import hosts
+from syncs.coverage import hours
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, Site
 from syncs.providers.kit.values import LOGIN_URL
@@ -25,6 +26,12 @@ POLL_CHOICES = [
     (86400, "Once a day"),
 ]
 POLL_HELP = "How often we ask for what changed. More often is fresher, and uses more of the provider's request quota."
+
+OWN, OTHER = "own", "hours"
+SWEEP_PRESETS_H = (1, 6, 24, 7 * 24, 30 * 24, 0)
+SWEEP_NOTES = {
+    0: "Careful: a record that is deleted without a word then stays live on the stream for ever.",
+}
 
 REMOVAL_NOTES = {
     Removal.LEAVE: "Readers keep what they have. It just stops changing.",
@@ -201,13 +208,57 @@ class StartForm(forms.Form):
 
 
 class SyncForm(StartForm):
-    """A sync's name and interval."""
+    """A sync's name, interval and brake."""
+
+    brake_percent = forms.IntegerField(
+        label="Ask before marking more than this share of a collection as deleted",
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text="In percent. When a connection loses a right, records seem to vanish: then a person decides.",
+    )
+    brake_at_least = forms.IntegerField(
+        label="But never ask about so few records", min_value=0, required=False, help_text="However large their share."
+    )
 
     def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
-        super().__init__(*args, **{"initial": {"name": sync.name, "poll_s": sync.poll_s}, **kwargs})
+        names = ("name", "poll_s", "brake_percent", "brake_at_least")
+        super().__init__(*args, **{"initial": {name: getattr(sync, name) for name in names}, **kwargs})
         if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
             field = self.fields["poll_s"]
             field.choices = [(sync.poll_s, f"Every {sync.poll_s} seconds"), *POLL_CHOICES]  # type: ignore[attr-defined]
+
+
+class SweepForm(forms.Form):
+    """How often all ids of a collection are compared."""
+
+    sweep = forms.ChoiceField(label="Compare all ids", widget=forms.RadioSelect)
+    hours = forms.IntegerField(label="Hours between two comparisons", required=False, min_value=1, max_value=2_160)
+
+    def __init__(self, *args: Any, own_h: int, chosen_h: int | None, **kwargs: Any) -> None:
+        """own_h: the provider's own interval; chosen_h: what is set for this sync, None for that."""
+        chosen = OWN if chosen_h is None else str(chosen_h)
+        if chosen not in (OWN, *map(str, SWEEP_PRESETS_H)):
+            chosen = OTHER
+        initial = {"sweep": chosen, "hours": chosen_h or own_h}
+        super().__init__(*args, **{"initial": initial, **kwargs})
+        words = {h: f"Every {hours(h)}" if h else "Never" for h in SWEEP_PRESETS_H}
+        presets = [(str(h), choice(text, SWEEP_NOTES.get(h, ""))) for h, text in words.items()]
+        own = (OWN, choice(f"As usual for it: every {hours(own_h)}", ""))
+        self.fields["sweep"].choices = [own, *presets[:-1], (OTHER, "At another interval"), presets[-1]]  # type: ignore[attr-defined]
+        self.fields["hours"].widget.attrs["data-only-with"] = f"sweep={OTHER}"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("sweep") == OTHER and not cleaned.get("hours"):
+            self.add_error("hours", "Say how many hours.")
+        return cleaned
+
+    @property
+    def every_h(self) -> int | None:
+        """What was chosen: hours, 0 for never, None for the provider's own interval."""
+        chosen = self.cleaned_data["sweep"]
+        return None if chosen == OWN else int(self.cleaned_data["hours"] if chosen == OTHER else chosen)
 
 
 class RemovalForm(forms.Form):

@@ -37,7 +37,7 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
     until = timezone.now() + timedelta(seconds=verdict.wait_s or 0)
     told = _told(error, unit.failures + 1)
     if verdict.scope == "walk":
-        _walk_again(run, row)
+        _walk_again(run, row, told["error"])
     elif isinstance(error, RateLimited):
         Credential.objects.filter(pk=run.account.credential.pk).update(not_before=until)
         run.not_before, run.is_paused = until, True
@@ -59,10 +59,10 @@ def _row_of(run: "FeedRun", error: Exception) -> SyncCollection | None:
     return named or (next(iter(run.rows.values())) if is_about_one else None)
 
 
-def _walk_again(run: "FeedRun", row: SyncCollection | None) -> None:
-    """Upstream lost our place. In history: begin it anew. In changes: history again, from a new start."""
+def _walk_again(run: "FeedRun", row: SyncCollection | None, why: str) -> None:
+    """Upstream lost our place. In history: begin it anew. In changes: history again, from a new start (a census)."""
     if row is None:
-        run.feed.fenced_update(cursor=None)
+        run.feed.fenced_update(cursor=None, census_at=timezone.now(), census_why=why[:300])
     pks = [each.pk for each in ([row] if row else run.rows.values())]
     walking = SyncCollection.objects.filter(pk__in=pks, phase__in=[Phase.BACKFILLING, Phase.LIVE])
     run.fenced(walking.update, **read_anew())

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from sequin_console.accounts.rights import RightsQuerySet
 from sequin_console.common.fields import EncryptedJSONField
@@ -109,6 +110,8 @@ class Sync(models.Model):
     state = models.CharField(max_length=20, choices=SyncState.choices, default=SyncState.ACTIVE)
     removal = models.CharField(max_length=20, choices=Removal.choices, blank=True, default="")
     poll_s = models.PositiveIntegerField(default=60, help_text="Seconds between looks for changes.")
+    brake_percent = models.PositiveSmallIntegerField(default=5, help_text="Of a collection gone at once: we ask first.")
+    brake_at_least = models.PositiveIntegerField(default=50, help_text="So many records gone are never asked about.")
     external_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -159,6 +162,10 @@ class Feed(Leased, Troubled):
     due_at = models.DateTimeField(null=True, blank=True, help_text="Next look; null: nothing to do.")
     queued_until = models.DateTimeField(null=True, blank=True, help_text="Queued; not again before.")
     looked_at = models.DateTimeField(null=True, blank=True, help_text="Last complete look for changes.")
+    census_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since then all is read again: we missed changes."
+    )
+    census_why = models.CharField(max_length=300, blank=True, default="", help_text="Why, in words for people.")
 
     class Meta:
         ordering = ["sync", "key"]
@@ -167,6 +174,10 @@ class Feed(Leased, Troubled):
 
     def __str__(self) -> str:
         return self.key
+
+    def wake(self) -> None:
+        """Have it looked after at once, by whoever comes first."""
+        type(self).objects.filter(pk=self.pk).update(due_at=timezone.now(), queued_until=None)
 
 
 class SyncCollection(Troubled):
@@ -198,9 +209,14 @@ class SyncCollection(Troubled):
     sweep_cursor = models.JSONField(null=True, blank=True)
     sweep_read_no = models.BigIntegerField(default=0, help_text="Later reads are not this sweep's; 0: none runs.")
     sweep_due_at = models.DateTimeField(null=True, blank=True)
+    sweep_every_h = models.PositiveIntegerField(null=True, blank=True, help_text="Null: the provider's own; 0: never.")
     swept_at = models.DateTimeField(null=True, blank=True)
+    reach = models.JSONField(default=dict, blank=True, help_text="What the last sweep could see, by id: repositories …")
+    gone_count = models.PositiveIntegerField(default=0, help_text="Deletions that upstream told of since gone_since.")
+    gone_since = models.DateTimeField(null=True, blank=True)
+    is_braked = models.BooleanField(default=False, help_text="They were too many: ids are compared before any counts.")
     held_deletes = models.PositiveBigIntegerField(default=0, help_text="Deletions held back until a person decides.")
-
+    held_why = models.CharField(max_length=300, blank=True, default="", help_text="What made us ask, for people.")
     held_decision = models.CharField(max_length=10, blank=True, default="", help_text="release, drop, or none yet")
 
     class Meta:

@@ -9,10 +9,11 @@ from uuid import UUID
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
+from syncs import census, sweeping
 from syncs.connections import spec_of
+from syncs.coverage import Coverage, coverage
 from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import DELETES_IN_WORDS, Deletes
 from syncs.states import CredentialState, Phase, SyncState
 
 
@@ -68,7 +69,7 @@ class CollectionRow:
     """A picked collection as a sync's page shows it."""
 
     row: SyncCollection
-    deletes: str
+    deletes: Coverage
     looked_at: datetime | None
     trouble: Trouble | None
 
@@ -133,25 +134,32 @@ def credential_trouble(credential: Credential) -> Trouble | None:
 def sync_page(sync: Sync) -> dict[str, Any]:
     """Everything a sync's page shows: the summary, its collections, its connection."""
     summary = sync_rows(None, syncs=Sync.objects.filter(pk=sync.pk))[0]
-    rows = sync.collections.select_related("feed").order_by("title", "pk")
+    rows = list(sync.collections.select_related("feed").order_by("title", "pk"))
     collections = [
-        CollectionRow(row, deletes_in_words(row), row.feed.looked_at, trouble_of(row, row.title)) for row in rows
+        CollectionRow(row, deletes_of(row, sync), row.feed.looked_at, trouble_of(row, row.title)) for row in rows
     ]
-    return {"sync": summary.sync, "summary": summary, "collections": collections, "credential": summary.sync.credential}
+    return {
+        "sync": summary.sync,
+        "summary": summary,
+        "collections": collections,
+        "credential": summary.sync.credential,
+        "censuses": censuses(rows),
+    }
 
 
-def deletes_in_words(row: SyncCollection) -> str:
-    """How this collection's deletions are found, and how late at worst."""
+def deletes_of(row: SyncCollection, sync: Sync) -> Coverage:
+    """How this collection's deletions are found, how late at worst, and at what cost."""
     spec = spec_of(row)
-    words = DELETES_IN_WORDS[Deletes(spec.deletes)]
-    if spec.sweep_every_h and spec.deletes != Deletes.NONE:
-        words += f" All ids are compared every {_days(spec.sweep_every_h)}."
-    return words
+    live = row.live_count if row.backfilled_at else None
+    return coverage(spec, every_h=sweeping.every_h(row, spec), poll_s=sync.poll_s, live=live)
 
 
-def _days(hours: int) -> str:
-    days, rest = divmod(hours, 24)
-    return f"{days} days" if days > 1 and not rest else f"{hours} hours"
+def censuses(rows: Iterable[SyncCollection]) -> list[str]:
+    """What is being read again whole because changes went by, feed by feed, in words. `rows` with their feeds."""
+    by_feed: dict[Feed, list[SyncCollection]] = {}
+    for row in rows:
+        by_feed.setdefault(row.feed, []).append(row)
+    return list(dict.fromkeys(filter(None, (census.told(feed, own) for feed, own in by_feed.items()))))
 
 
 # --- Connections ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, health, log, rereading, sweeping
+from syncs import access, braking, census, health, log, rereading, sweeping
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
@@ -138,6 +138,9 @@ class FeedRun:
         followed = [self.specs[key] for key, row in self.rows.items() if row.phase in (Phase.BACKFILLING, Phase.LIVE)]
         if self.feed.cursor is None or not followed or self._look_at() > timezone.now():
             return
+        if why := census.missed(self, followed, timezone.now()):
+            await self.orm(census.begin, self, why)
+            return
         walk = self.reader.changes(self.feed.key, followed, self.feed.cursor)
         await pull(gathered(walk), lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
 
@@ -241,10 +244,12 @@ class FeedRun:
 
         def with_last() -> None:
             rereading.set_aside(self.rows.values(), page)
+            note_gone()
             move()
 
         with trace.span("store"):
             records = [record for record in page.records if record.collection_id in self.rows]
+            records, note_gone = braking.let_through(self, records)
             log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
         running = Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE)
         pauses = list(running.values_list("credential__not_before", flat=True))
@@ -260,6 +265,7 @@ class FeedRun:
         look_at = self._look_at() if is_followed and self.specs else None
         due_at = next_due([look_at, *(_due_at(row, now) for row in rows)], now=now, not_before=self.not_before)
         self.account.save_quota()
+        census.end_if_done(self.feed)
         self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
 

@@ -18,6 +18,7 @@ from syncs.providers.kit.catalogue import Collection
 from syncs.states import SYNC_TRANSITIONS, CredentialState, Phase, Removal, SyncState
 
 SHORTEST_POLL_S, LONGEST_POLL_S = 2, 7 * 24 * 3600
+BRAKE = ("brake_percent", "brake_at_least")
 FRESH_BACKFILL: dict[str, Any] = {
     "phase": Phase.WAITING,
     "backfill_cursor": None,
@@ -52,6 +53,7 @@ def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
         external_id=data.get("external_id") or "",
         metadata=data.get("metadata") or {},
     )
+    _set_brake(sync, data)
     with transaction.atomic():
         sync.save(force_insert=True)
         SyncHead.objects.create(sync=sync)
@@ -77,6 +79,7 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         if data.get(key) is not None:
             setattr(sync, key, data[key])
             told[key] = data[key]
+    told |= _set_brake(sync, data)
     added: list[Collection] = []
     dropped: list[str] = []
     if data.get("collection_ids") is not None:
@@ -88,7 +91,7 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         dropped = sorted(has - set(wanted))
         told |= {"added": [c.id for c in added], "removed": dropped}
     with transaction.atomic():
-        sync.save(update_fields=["name", "poll_s", "external_id", "metadata", "updated_at"])
+        sync.save(update_fields=["name", "poll_s", *BRAKE, "external_id", "metadata", "updated_at"])
         _pick(sync, added)
         if dropped:
             sync.collections.filter(collection_id__in=dropped).update(
@@ -210,6 +213,18 @@ def _poll_s(value: Any) -> int:
     if not SHORTEST_POLL_S <= seconds <= LONGEST_POLL_S:
         raise field_problem("poll_s", f"The interval is from {SHORTEST_POLL_S} seconds to 7 days.")
     return seconds
+
+
+def _set_brake(sync: Sync, data: Mapping[str, Any]) -> dict[str, int]:
+    """How many records may go at once before a person is asked, where it is named; returns what was set."""
+    told = {key: int(data[key]) for key in BRAKE if data.get(key) is not None}
+    if not 0 <= told.get("brake_percent", 0) <= 100:
+        raise field_problem("brake_percent", "The share is from 0 to 100 percent.")
+    if not 0 <= told.get("brake_at_least", 0) <= 1_000_000_000:
+        raise field_problem("brake_at_least", "The number of records is from 0 to 1,000,000,000.")
+    for key, value in told.items():
+        setattr(sync, key, value)
+    return told
 
 
 def _removal(value: Any) -> str:

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from syncs.views import connect, connections, oauth_apps, records, redirects, sync_actions, syncs, wizard
+from syncs.views import collection, connect, connections, oauth_apps, records, redirects, sync_actions, syncs, wizard
 
 
 class UpstreamId(StringConverter):
@@ -45,6 +45,7 @@ urlpatterns = [
     path("syncs/<uuid:pk>/resume/", sync_actions.sync_resume, name="resume"),
     path("syncs/<uuid:pk>/look/", sync_actions.sync_look, name="look"),
     path("syncs/<uuid:pk>/read-again/", sync_actions.sync_read_again, name="read_again"),
+    path("syncs/<uuid:pk>/collections/<int:row>/", collection.collection, name="collection"),
     path("syncs/<uuid:pk>/collections/<int:row>/deletes/", sync_actions.decide_deletes, name="decide_deletes"),
     path("records/", records.record_list, name="records"),
     path("records/<uuid:sync_id>/<str:collection_id>/<upstream_id:upstream_id>/", records.record, name="record"),

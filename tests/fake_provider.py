@@ -44,6 +44,8 @@ class Upstream:
     journal: list[tuple[str, str]] = field(default_factory=list)
     sick: set[str] = field(default_factory=set)
     """Ids of things that cannot be read."""
+    places: dict[str, str] = field(default_factory=dict)
+    """What the connection sees, by id: things hang on it."""
     silent: bool = False
     """Whether things change without a word."""
     before_page: Callable[[str, str], None] = lambda walk, collection_id: None
@@ -143,6 +145,9 @@ class FakeReader:
 
     async def changes_silently(self, collection: Collection) -> bool:
         return self.upstream.silent
+
+    async def reach(self, collection: Collection) -> dict[str, str]:
+        return dict(self.upstream.places)
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         ids = sorted(self.upstream.things.get(collection.id, {}))

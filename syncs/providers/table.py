@@ -16,10 +16,11 @@ def lines(provider: Provider) -> Iterator[str]:
     yield ""
     yield f"API: <{provider.docs}>. Credentials: {kinds}. Looks for changes every {provider.poll_s} s by default."
     yield ""
-    yield "| Collection | Records | Upstream | Looks | Deletions | Note |"
-    yield "|---|---|---|---|---|---|"
+    yield "| Collection | Records | Upstream | Looks | Deletions | Ids compared | Remembers | Note |"
+    yield "|---|---|---|---|---|---|---|---|"
     for each in provider.collections:
-        yield f"| `{each.id}` | {each.title} | `{each.upstream}` | {_looks(each)} | {each.deletes} | {each.help} |"
+        found = f"{_looks(each)} | {each.deletes} | {_compared(each)} | {_remembers(each)}"
+        yield f"| `{each.id}` | {each.title} | `{each.upstream}` | {found} | {each.help} |"
     yield ""
     yield "Not as sent:"
     yield ""
@@ -32,10 +33,28 @@ def _looks(each: Collection) -> str:
     return f"every {each.every_s // 60} min, whole" if each.every_s else "changes"
 
 
+def _compared(each: Collection) -> str:
+    """How often ids are compared by default, and how many a request brings; `*` where those are whole records."""
+    if each.sweep_every_h is None:
+        return "never"
+    days, rest = divmod(each.sweep_every_h, 24)
+    return f"{f'{each.sweep_every_h} h' if rest else f'{days} d'}, {each.sweep_page}{'' if each.ids_only else '*'}"
+
+
+def _remembers(each: Collection) -> str:
+    """How far back all changes can be told: away longer, everything is read again."""
+    return f"{each.remembers_s // 86_400} d" if each.remembers_s else "always"
+
+
 def tables() -> str:
     """The part of docs/providers.md between the two marks, marks included."""
     words = [f"- *{key}*: {text}" for key, text in DELETES_IN_WORDS.items()]
-    parts = ["How deletions are found:", "", *words, ""]
+    more = [
+        "- *Ids compared*: how often by default, to find what is not told of; and how many a request brings,",
+        "  `*`: in whole records, for it lists no ids alone. A sync may choose another interval for each collection.",
+        "- *Remembers*: after a longer absence everything is read again and ids are compared, by itself (a census).",
+    ]
+    parts = ["How deletions are found:", "", *words, *more, ""]
     for provider in PROVIDERS.values():
         parts += lines(provider)
     return "\n".join([BEGIN, "", *parts, END])

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from ninja import Field, Schema
 
 from syncs import oauth
-from syncs.providers.kit.catalogue import DELETES_IN_WORDS, Collection, Provider, SetupField
+from syncs.coverage import coverage
+from syncs.providers.kit.catalogue import Collection, Provider, SetupField
 from syncs.providers.kit.catalogue import Field as CollectionField
 
 
@@ -66,7 +67,10 @@ class CollectionOut(Schema):
     custom: bool = Field(description="Defined by the account itself.")
     shown: bool = Field(description="Offered by default in the console.")
     deletes: Literal["flag", "event", "sweep", "none"] = Field(description="How deletions are found.")
-    deletes_in_words: str
+    deletes_in_words: str = Field(description="The same in words: how late at worst, at what cost.")
+    history_limit_days: int | None = Field(
+        description="So long the provider can tell of all changes; away longer, everything is read again. Null: always."
+    )
     cost: str
     help: str
 
@@ -84,7 +88,8 @@ class CollectionOut(Schema):
             "custom": collection.custom,
             "shown": collection.shown,
             "deletes": deletes,
-            "deletes_in_words": DELETES_IN_WORDS[collection.deletes],
+            "deletes_in_words": coverage(collection, every_h=collection.sweep_every_h, poll_s=None).in_words,
+            "history_limit_days": collection.remembers_s // 86_400 if collection.remembers_s else None,
             "cost": collection.cost,
             "help": collection.help,
         }

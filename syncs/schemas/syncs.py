@@ -7,7 +7,9 @@ from uuid import UUID
 from ninja import Field, Schema
 
 from sequin_console.common.rest import MESSAGES_HELP, METADATA_FILTER, Body, ListQuery, Messages, TroubleOut
-from syncs import queries
+from syncs import queries, sweeping
+from syncs.connections import spec_of
+from syncs.coverage import Coverage
 from syncs.models import Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
@@ -28,6 +30,9 @@ SYNC_EXAMPLE: Json = {
 COLLECTION_IDS = Field(description="`GET /v1/collections/{credential_id}` has them.", examples=[["salesforce:contact"]])
 POLL = Field(default=None, ge=2, le=604_800, description="Seconds between looks for changes; default: the provider's.")
 
+BRAKE_PERCENT = "Beyond this share of a collection gone at once, deletions wait for your decision. Default 5."
+BRAKE_AT_LEAST = "So many records gone at once are never asked about, whatever their share. Default 50."
+
 
 class SyncIn(Body):
     """A sync to make, with a credential there is (`credential_id`) or one to make along (`credential`)."""
@@ -40,6 +45,8 @@ class SyncIn(Body):
     credential_id: UUID | None = None
     credential: InlineCredential | None = None
     poll_s: int | None = POLL
+    brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
+    brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
     external_id: str = Field(default="", max_length=200, description="Your own id for it.")
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -52,6 +59,8 @@ class SyncPatch(Body):
     name: str | None = Field(default=None, max_length=100)
     collection_ids: list[str] | None = Field(default=None, description="All collections it shall have from now on.")
     poll_s: int | None = POLL
+    brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
+    brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
     external_id: str | None = Field(default=None, max_length=200)
     metadata: dict[str, Any] | None = None
     messages: Messages | None = Field(default=None, description=f"For collections it loses. {MESSAGES_HELP}")
@@ -63,6 +72,19 @@ class ResyncIn(Body):
     model_config = {"json_schema_extra": {"example": {"collection_ids": ["salesforce:contact"]}}}
 
     collection_ids: list[str] | None = Field(default=None, description="Left out: all of them.")
+
+
+class CollectionPatch(Body):
+    """What to set for one collection of a sync; what is left out stays."""
+
+    model_config = {"json_schema_extra": {"example": {"sweep_every_h": 24}}}
+
+    sweep_every_h: int | None = Field(
+        default=None,
+        ge=0,
+        le=2_160,
+        description="Hours between comparisons of all ids. Null: the provider's own interval. 0: never.",
+    )
 
 
 class DecisionIn(Body):
@@ -84,6 +106,30 @@ class BackfillOut(Schema):
     completed_at: datetime | None
 
 
+class DeletionsOut(Schema):
+    """How a collection's deletions are found, in words, and how often all ids are compared."""
+
+    how: str
+    at_worst: str = Field(description="How late the stream hears of one at worst.")
+    cost: str = Field(description="What comparing all ids costs each time, in requests.")
+    sweep_every_h: int | None = Field(description="Hours between comparisons of all ids; null: never.")
+    is_chosen: bool = Field(description="Set for this sync; else it is the provider's own.")
+    swept_at: datetime | None = Field(description="When ids were last compared.")
+    held_why: str = Field(description="Why deletions are held back; empty where none are.")
+
+    @classmethod
+    def of(cls, row: SyncCollection, told: Coverage) -> "DeletionsOut":
+        return cls(
+            how=told.how,
+            at_worst=told.at_worst,
+            cost=told.cost,
+            sweep_every_h=sweeping.every_h(row, spec_of(row)),
+            is_chosen=row.sweep_every_h is not None,
+            swept_at=row.swept_at,
+            held_why=row.held_why,
+        )
+
+
 class SyncCollectionOut(Schema):
     """One collection of a sync."""
 
@@ -97,11 +143,13 @@ class SyncCollectionOut(Schema):
     backfill: BackfillOut
     looked_at: datetime | None = Field(description="Last complete look for changes.")
     changed_at: datetime | None = Field(description="Last time a record changed.")
-    deletes: str = Field(description="How deletions are found.")
+    deletes: str = Field(description="How deletions are found, how late at worst, at what cost.")
+    deletions: DeletionsOut
     error: TroubleOut | None
 
     @classmethod
-    def of(cls, row: SyncCollection) -> "SyncCollectionOut":
+    def of(cls, row: SyncCollection, sync: Sync) -> "SyncCollectionOut":
+        deletes = queries.deletes_of(row, sync)
         backfill = BackfillOut(
             read=row.backfill_read,
             total=row.backfill_total,
@@ -115,7 +163,8 @@ class SyncCollectionOut(Schema):
             name=row.title,
             backfill=backfill,
             looked_at=row.feed.looked_at,
-            deletes=queries.deletes_in_words(row),
+            deletes=deletes.in_words,
+            deletions=DeletionsOut.of(row, deletes),
             error=TroubleOut.of(row) or TroubleOut.of(row.feed),
         )
 
@@ -134,6 +183,9 @@ class SyncOut(Schema):
     credential: CredentialOut
     initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
     poll_s: int = Field(description="Seconds between looks for changes.")
+    brake_percent: int = Field(description=BRAKE_PERCENT)
+    brake_at_least: int = Field(description=BRAKE_AT_LEAST)
+    notices: list[str] = Field(description="What is out of the ordinary and needs nobody, such as a census under way.")
     external_id: str
     metadata: dict[str, Any]
     created_at: datetime
@@ -146,13 +198,15 @@ class SyncOut(Schema):
         picked = [each for each in collections if each.phase != Phase.REMOVING]
         ends = [each.backfilled_at for each in picked]
         read = max((at for at in ends if at), default=None) if all(ends) else None
-        names = ("id", "provider", "name", "credential_id", "poll_s", "external_id", "metadata", "created_at")
-        values = {name: getattr(sync, name) for name in (*names, "updated_at")} | {"status": sync.state}
+        names = ("id", "provider", "name", "credential_id", "poll_s", "brake_percent", "brake_at_least", "external_id")
+        more = ("metadata", "created_at", "updated_at")
+        values = {name: getattr(sync, name) for name in (*names, *more)} | {"status": sync.state}
         return cls(
             **values,
             health=Health.of(row.troubles),
+            notices=queries.censuses(picked),
             collection_ids=[each.collection_id for each in picked],
-            collections=[SyncCollectionOut.of(each) for each in collections],
+            collections=[SyncCollectionOut.of(each, sync) for each in collections],
             credential=CredentialOut.of(sync.credential),
             initial_backfill_completed_at=read,
         )

@@ -15,17 +15,11 @@ from django.views.decorators.http import require_POST
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import connections, queries, services
+from syncs.coverage import Coverage, coverage
 from syncs.forms import POLL_CHOICES, StartForm
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import Collection, Deletes
-
-DELETES_IN_SHORT = {
-    Deletes.FLAG: "Deletions come with the changes",
-    Deletes.EVENT: "Deletions come with the changes",
-    Deletes.SWEEP: "Deletions are found by comparing ids",
-    Deletes.NONE: "Never deleted",
-}
+from syncs.providers.kit.catalogue import Collection
 
 
 @dataclass(frozen=True)
@@ -36,12 +30,9 @@ class Option:
     checked: bool
 
     @property
-    def deletes(self) -> str:
-        """How deletions are found, shorter than on the sync's page."""
-        words, every_h = DELETES_IN_SHORT[self.collection.deletes], self.collection.sweep_every_h
-        if self.collection.deletes != Deletes.SWEEP or not every_h:
-            return words
-        return f"{words}, every {every_h // 24} days" if every_h >= 48 else f"{words}, every {every_h} hours"
+    def deletes(self) -> Coverage:
+        """How deletions are found, how late at worst, at what cost."""
+        return coverage(self.collection, every_h=self.collection.sweep_every_h, poll_s=None)
 
     @property
     def mark(self) -> str:

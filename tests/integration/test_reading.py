@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.problems import Problem
-from syncs import log, services, sweeping, tasks
+from syncs import braking, log, services, sweeping, tasks
 from syncs.models import Credential, Feed, Record, RecordChange, SweptId, Sync, SyncCollection
 from syncs.providers.kit import errors
 from syncs.reading import FeedRun
@@ -159,7 +159,7 @@ def test_sweep_finds_what_was_deleted_without_a_word(upstream: Upstream) -> None
 
 @contextmanager
 def no_brake() -> Iterator[None]:
-    with mock.patch.object(sweeping, "is_mass_delete", return_value=False):
+    with mock.patch.object(braking, "is_mass_delete", return_value=False):
         yield
 
 

@@ -161,6 +161,10 @@ class GitHubReader:
         async for page in self.backfill(collection, cursor):
             yield IdPage([record.upstream_id for record in page.records], page.cursor, page.done)
 
+    async def reach(self, collection: Collection) -> dict[str, str]:
+        """The repositories or organisations it is read from."""
+        return {place.id: place.name for place in (await find(self.client)).of(_resource(collection))}
+
     # --- One place ---------------------------------------------------------------------------------------------------
 
     def _history(self, resource: Resource, place: Place, inner: Inner | None) -> AsyncIterator[Step]:

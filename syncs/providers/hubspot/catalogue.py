@@ -150,6 +150,7 @@ _LINKS = (
     "itself changes."
 )
 _DAY_H = 24
+BIN_KEPT_S = 90 * _DAY_H * 3600  # archived records; later they are gone without a word
 
 
 def to_collection(resource: Resource) -> Collection:
@@ -166,6 +167,8 @@ def to_collection(resource: Resource) -> Collection:
         every_s=3600 if is_whole else None,
         reread_every_h=None if is_whole else _DAY_H if is_links else 7 * _DAY_H,
         sweep_every_h=_DAY_H if is_whole else 7 * _DAY_H,
+        ids_only=resource.found is Found.OBJECTS,
+        remembers_s=BIN_KEPT_S if resource.found is Found.OBJECTS else None,
         shown=resource.shown,
         help=" ".join(filter(None, [resource.help, own])),
         cost=_COST[resource.found],

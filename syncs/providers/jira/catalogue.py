@@ -151,6 +151,8 @@ def to_collection(resource: Resource) -> Collection:
         every_s=3600 if resource.found is Found.WHOLE else None,
         reread_every_h=7 * _DAY_H if resource.found is not Found.WHOLE and not is_log else None,
         sweep_every_h=None if deletes is Deletes.NONE else _SWEEPS.get(resource.name, 7 * _DAY_H),
+        sweep_page=5_000 if resource.found is Found.ISSUES else 100,
+        ids_only=resource.found is Found.ISSUES,
         shown=resource.shown,
         volatile=("fields.lastViewed",) if resource.found is Found.ISSUES else (),
         help=resource.help,

@@ -216,7 +216,11 @@ class Collection:
     versioned_by_time  the record's `updated_at` orders its versions; else the order of reading does
     every_s            look for changes only so often (full re-reads); None = the sync's poll interval
     reread_every_h     read all records again so often, for changes upstream does not tell of; None = never
-    sweep_every_h      compare ids so often; None = never
+    sweep_every_h      compare ids so often; None = never, for ids that go missing here say nothing of deletions
+    sweep_page         how many ids a sweep's request brings
+    ids_only           those requests bring ids alone, not whole records
+    remembers_s        how far back upstream can still tell all changes, deletions among them; None = without end.
+                       Whoever was away longer reads everything again (a census)
     custom             defined by the account itself, found by discovery
     shown              offered by default; the rest stands behind "show all"
     volatile           paths (`a.b`) left out of the digest: changes there alone are not changes
@@ -234,6 +238,9 @@ class Collection:
     every_s: int | None = None
     reread_every_h: int | None = None
     sweep_every_h: int | None = 24 * 7
+    sweep_page: int = 100
+    ids_only: bool = False
+    remembers_s: int | None = None
     custom: bool = False
     shown: bool = True
     volatile: tuple[str, ...] = ()

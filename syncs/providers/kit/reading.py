@@ -1,7 +1,7 @@
 """The one interface between the engine and a provider."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from syncs.providers.kit.catalogue import Account, Collection, Field
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
@@ -48,3 +48,14 @@ class Reader(Protocol):
 
     def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """The ids of all live records upstream."""
+
+
+@runtime_checkable
+class TellsReach(Protocol):
+    """A reader whose connection sees only some places: repositories, projects. Asked when a sweep has ended."""
+
+    async def reach(self, collection: Collection) -> dict[str, str]:
+        """The places it sees now that this collection's records hang on: id to name.
+
+        What hangs on a place that is no longer seen is missing for that reason, and says nothing of deletions.
+        """

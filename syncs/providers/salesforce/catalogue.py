@@ -6,6 +6,7 @@ from typing import Any
 from syncs.providers.kit.catalogue import Collection, Deletes
 
 PREFIX = "salesforce:"
+BIN_KEPT_S = 15 * 24 * 3600  # deleted rows; later they are gone without a word
 REREAD_EVERY_H = 24  # objects with calculated fields; the others are only described
 
 # id, object, title; offered by default where the org has them
@@ -96,6 +97,9 @@ def collection(name: str, title: str, *, custom: bool = False) -> Collection:
         feed=key,
         upstream=name,
         deletes=_deletes(name),
+        sweep_page=2_000,
+        ids_only=True,
+        remembers_s=BIN_KEPT_S if _deletes(name) is Deletes.FLAG else None,
         versioned_by_time=True,
         reread_every_h=REREAD_EVERY_H,
         custom=custom,

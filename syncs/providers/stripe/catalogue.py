@@ -176,6 +176,7 @@ RELATED = {
     "invoice_payment": (("invoice", "invoice"),),
 }
 
+EVENTS_KEPT_S = 30 * 24 * 3600
 _DELETES = {
     Found.EVENTS: Deletes.SWEEP,
     Found.CREATED: Deletes.NONE,
@@ -201,6 +202,7 @@ def to_collection(resource: Resource) -> Collection:
         deletes=Deletes.EVENT if resource.deletable else _DELETES[resource.found],
         every_s=3600 if resource.found is Found.WHOLE else None,
         sweep_every_h=None if _DELETES[resource.found] is Deletes.NONE or resource.single else 24 * 7,
+        remembers_s=EVENTS_KEPT_S if in_feed else None,
         shown=resource.shown,
         reread_every_h=24 if resource.partly else None,
         help=_PARTLY if resource.partly else resource.help,

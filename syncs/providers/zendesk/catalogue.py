@@ -21,6 +21,7 @@ def _whole(name: str, title: str, path: str = "", **more: object) -> Resource:
 
 
 _BELONGS = "Read anew with each change of its ticket."
+DELETED_KEPT_S = 30 * 24 * 3600  # records of an account's own kinds; deleted tickets stay in their export
 _MINUTES_5, _HOUR = 300, 3600
 
 TICKET = Resource(
@@ -241,6 +242,8 @@ def to_collection(resource: Resource) -> Collection:
         versioned_by_time=resource.stamped,
         every_s=_HOUR if whole else resource.every_s or None,
         reread_every_h=resource.reread_h,
+        remembers_s=DELETED_KEPT_S if resource.name.startswith(OBJECT) else None,
+        sweep_page=1_000 if resource.found is Found.EXPORT else 100,
         sweep_every_h=None if resource.deletes is Deletes.NONE else _SWEEP_H.get(resource.found, _DAY_H),
         custom=resource.name.startswith(OBJECT),
         shown=resource.shown,
