@@ -92,7 +92,7 @@ KINDS = (
     _other("courses", "0-410", "COURSE", "crm.objects.courses.read"),
     _other("listings", "0-420", "LISTING", "crm.objects.listings.read"),
     _other("services", "0-162", "SERVICE", "crm.objects.services.read"),
-    Kind("machines", "2-7700001", ("model", "serial_number", "installed_on", *CRM), ("model", "hs_object_id"),
+    Kind("machines", "2-7700001", ("model", "serial_number", "installed_on", *LOGGED), ("model", "hs_object_id"),
          ("crm.objects.custom.read",), "MACHINE", created="hs_createdate", custom=True),
 )  # fmt: skip
 

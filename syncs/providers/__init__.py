@@ -1,11 +1,12 @@
 """The upstream APIs we read, one module each, on a small kit."""
 
+from syncs.providers.hubspot import PROVIDER as HUBSPOT
 from syncs.providers.jira import PROVIDER as JIRA
 from syncs.providers.kit.catalogue import Provider
 from syncs.providers.salesforce import PROVIDER as SALESFORCE
 from syncs.providers.stripe import PROVIDER as STRIPE
 
-PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE, JIRA)}
+PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE, JIRA, HUBSPOT)}
 
 
 def provider(key: str) -> Provider:

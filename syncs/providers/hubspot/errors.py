@@ -118,7 +118,7 @@ def classify(answer: Answer) -> ProviderError | None:
     return None
 
 
-_NEW_KEY = "Create a service key in HubSpot (Settings, Integrations, Service Keys) and paste it into the connection."
+_NEW_KEY = "Create a service key in HubSpot (Development, Keys, Service keys) and paste it into the connection."
 
 
 def _refused(said: Said) -> ProviderError:

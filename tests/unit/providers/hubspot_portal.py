@@ -18,8 +18,8 @@ def stamp(moment: datetime) -> str:
 class Portal:
     """Contacts by id. `hidden`: ids the index has not caught up with; `now`: of the Date header.
 
-    links: contact -> ids of companies; `most_links`: of one answer. between: called with each search, before it is
-    answered. extra: answers in place of these paths'.
+    links: contact -> ids of companies. most_links, most_listed: of one answer, one page. between: called with each
+    search, before it is answered. extra: answers in place of these paths'.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class Portal:
         self.properties = ["email", "hs_merged_object_ids", "hs_object_id", "lastmodifieddate"]
         self.links: dict[str, list[int]] = {}
         self.most_links = 500
+        self.most_listed = 100
         self.hidden: set[int] = set()
         self.extra: dict[str, httpx.Response] = {}
         self.asked: list[tuple[str, dict]] = []
@@ -68,7 +69,11 @@ class Portal:
         return answer({"status": "error", "category": "OBJECT_NOT_FOUND"}, 404)
 
     def _listed(self, asked: dict) -> httpx.Response:
-        is_bin, first, limit = asked.get("archived") == "true", int(asked.get("after", 0)), int(asked["limit"])
+        is_bin, first, limit = (
+            asked.get("archived") == "true",
+            int(asked.get("after", 0)),
+            min(int(asked["limit"]), self.most_listed),
+        )
         rows = [row for number, row in sorted(self.contacts.items()) if row["archived"] == is_bin and number >= first]
         found: dict = {"results": [self._shown(row, asked["properties"].split(",")) for row in rows[:limit]]}
         if len(rows) > limit:
@@ -86,7 +91,7 @@ class Portal:
                 rows = [row for row in rows if millis(row) >= int(each["value"])]
         if asked["sorts"][0]["propertyName"] != "hs_object_id":
             rows.sort(key=millis, reverse=True)
-        limit = asked["limit"]
+        limit = min(asked["limit"], self.most_listed)
         found = {"total": len(rows), "results": [self._shown(row, asked["properties"]) for row in rows[:limit]]}
         if len(rows) > limit:
             found["paging"] = {"next": {"after": str(limit)}}

@@ -13,6 +13,7 @@ from syncs.providers.kit import errors
 from syncs.providers.kit.catalogue import Collection, Deletes, Provider
 from syncs.providers.kit.errors import ProviderError, RateLimited
 from tests.unit.providers.fakes import Time, answer, client_for, script
+from tests.unit.providers.hubspot_portal import Portal
 from tests.unit.providers.jira_site import Site
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,15 +73,34 @@ def jira_sample() -> Site:
     return site
 
 
-SAMPLES = {"salesforce": salesforce_sample, "stripe": stripe_sample, "jira": jira_sample()}
+def hubspot_sample(request: httpx.Request) -> httpx.Response:
+    """Five contacts on pages of two."""
+    portal = Portal()
+    portal.most_listed = 2
+    for number in range(1, 6):
+        portal.put(number)
+    return portal(request)
+
+
+SAMPLES = {
+    "salesforce": salesforce_sample,
+    "stripe": stripe_sample,
+    "jira": jira_sample(),
+    "hubspot": hubspot_sample,
+}
+SAMPLED = {
+    "salesforce": "salesforce:contact",
+    "stripe": "stripe:customer",
+    "jira": "jira:issue",
+    "hubspot": "hubspot:contact",
+}
 
 
 def opened(key: str, upstream=None, **options):
     """The provider, its reader over sample pages, and the collection these hold."""
     found = PROVIDERS[key]
-    sample = {"salesforce": "salesforce:contact", "stripe": "stripe:customer", "jira": "jira:issue"}[key]
     reader = found.reader(client_for(upstream or SAMPLES[key], found, **options))
-    return found, reader, next(each for each in found.collections if each.id == sample)
+    return found, reader, next(each for each in found.collections if each.id == SAMPLED[key])
 
 
 @ALL
@@ -188,7 +208,12 @@ async def test_unknown_answers_are_told_and_nothing_else_is_raised(key, body):
                 pass
 
 
-_T = {"salesforce": "2026-11-23T08:00:00.000Z", "stripe": 1795424000, "jira": "2026-11-23T08:00:00.000Z"}
+_T = {
+    "salesforce": "2026-11-23T08:00:00.000Z",
+    "stripe": 1795424000,
+    "jira": "2026-11-23T08:00:00.000Z",
+    "hubspot": "2026-11-23T08:00:00.000Z",
+}
 
 
 def test_every_error_kind_has_a_next_step():

@@ -1,12 +1,14 @@
 """HubSpot's reader: pages and searches by id, cursors by what was seen, deletions of four kinds, refusals in words."""
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from syncs.providers.hubspot import PROVIDER
-from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, to_collection
+from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, CUSTOM_SCOPES, to_collection
 from syncs.providers.hubspot.errors import classify, read_quota, spare_quota
 from syncs.providers.hubspot.signin import grant, token_error
 from syncs.providers.kit.answers import Answer
@@ -484,3 +486,9 @@ def test_only_a_dead_grant_is_called_dead(status, body, kind, words):
     error = token_error(status, json.dumps(body).encode())
     assert type(error) is kind
     assert words in error.message
+
+
+def test_the_setup_page_names_the_scopes_that_are_asked_for():
+    page = (Path(__file__).resolve().parents[3] / "templates/providers/_hubspot_scopes.html").read_text()
+    named = set(re.findall("<code>(.+?)</code>", page))
+    assert named == {scope for each in COLLECTIONS if each.shown for scope in each.scopes} | set(CUSTOM_SCOPES)
