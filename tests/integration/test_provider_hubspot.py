@@ -2,11 +2,18 @@
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
+from django.utils import timezone
 
 from sandbox.process import running
+from syncs import connections, oauth
+from syncs.models import Credential
 from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, Found
 from syncs.providers.kit.access import Access
 from syncs.providers.kit.errors import CredentialsRefused, PermissionMissing, RateLimited, UpstreamFailed
@@ -272,3 +279,46 @@ def test_all_that_issue_and_fact_sheet_name_is_there():
     }
     assert {f"hubspot:{name}" for name in named} <= {each.id for each in COLLECTIONS if each.shown}
     assert sum(each.found is Found.LINKS for each in BY_ID.values()) >= 10
+
+
+# --- Through the console's own sign-in --------------------------------------------------------------------------------
+
+
+def installed(app):
+    """A connection as somebody makes it who presses Allow; and what was asked for."""
+    url = oauth.begin(app, "hubspot_oauth2", by=None, session_key="s")
+    form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', httpx.get(url).text))
+    target = httpx.post(url, data={**form, "answer": "allow"}).headers["Location"]
+    brought = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+    names = ("state", "code", "error", "error_description")
+    made = oauth.finish(session_key="s", **{name: brought.get(name, "") for name in names})
+    return made.credential, {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def ask(credential):
+    return connections.ask(Credential.objects.get(pk=credential.pk), lambda reader: reader.check())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("rotates", [False, True])
+def test_signing_in_asks_for_optional_scopes_and_access_is_renewed(sandbox, settings, rotates):
+    lacking = "crm.objects.quotes.read"
+    sandbox.control("POST", "settings", {"hubspot_rotate_refresh_tokens": rotates, "hubspot_lacking_scopes": lacking})
+    settings.PROVIDER_URLS = json.dumps({"hubspot": sandbox.side("hubspot")})
+    data = {"provider": "hubspot", "client_id": "sandbox-console", "client_secret": "sandbox-console-secret"}
+    app = connections.create_oauth_app(data, by=None)
+    credential, asked = installed(app)
+    assert asked["scope"] == "oauth"
+    assert {"tickets", "sales-email-read", lacking} <= set(asked["optional_scope"].split())
+    assert (credential.kind, credential.account_id) == ("hubspot_oauth2", "4242424")
+    first = credential.secrets["refresh_token"]
+    Credential.objects.update(access_expires_at=timezone.now() - timedelta(seconds=1))
+    assert ask(credential).id == "4242424"
+    assert (Credential.objects.get().secrets["refresh_token"] != first) is rotates
+    sandbox.control("POST", "revoke", {"provider": "hubspot"})
+    with pytest.raises(CredentialsRefused):
+        ask(credential)
+    credential.refresh_from_db()
+    assert credential.state == "reconnect"
+    again, _ = installed(app)
+    assert (again.pk, again.state) == (credential.pk, "ok")
