@@ -155,7 +155,8 @@ class StoredAccess:
                 headers = scout(values, where.login, timezone.now())
             else:
                 headers = (self._kind.request_headers or self._provider.request_headers)(row.secrets, row.settings)
-            return Access(hosts.api_url(self._provider, self._kind, row.settings), headers)
+            params = self._kind.request_params(row.secrets, row.settings) if self._kind.request_params else {}
+            return Access(hosts.api_url(self._provider, self._kind, row.settings), headers, params)
         except BadValue as error:
             raise CredentialsRefused(str(error), next_step="Connect the account again.") from None
 

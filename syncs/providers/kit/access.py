@@ -9,10 +9,11 @@ from syncs.providers.kit.errors import CredentialsRefused
 
 @dataclass(frozen=True)
 class Access:
-    """What a request needs: the API's base URL (no slash at its end) and headers, which hold secrets."""
+    """What a request needs: the API's base URL (no slash at its end); headers and parameters, which hold secrets."""
 
     base_url: str
     headers: Mapping[str, str] = field(repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class CannotRenew(CredentialsRefused):

@@ -190,6 +190,7 @@ class CredentialKind:
     api_path         added to the API's host, whatever that is (`/ex/jira/{cloud_id}`); left out until a site is chosen
     hosts            keys of the hosts this kind works at; empty: all
     request_headers  (secrets, settings) -> the headers every request carries, if not the provider's: `auth.basic_by`
+    request_params   (secrets, settings) -> the parameters every request's query carries, where a key stands there
     """
 
     key: str
@@ -206,6 +207,7 @@ class CredentialKind:
     api_path: str = ""
     hosts: tuple[str, ...] = ()
     request_headers: Headers | None = None
+    request_params: Headers | None = None
 
 
 @dataclass(frozen=True)
@@ -286,6 +288,8 @@ class Provider:
     request_headers  (secrets, settings) -> the headers every request carries
     poll_s           the default interval between looks for changes
     concurrency      requests in flight per credential
+    per_s            requests a second at most, per credential and worker; 0: as fast as they go
+    is_guarded       people described where it lives, so no private address is connected to (kit.guard)
     classify         an answer -> what went wrong, None if nothing did
     read_quota       an answer's headers -> how much of the quota is used, if they say so
     spare_quota      quota used -> why reading pauses before it is used up; None while there is enough
@@ -302,6 +306,8 @@ class Provider:
     docs: str = ""
     poll_s: int = 60
     concurrency: int = 4
+    per_s: float = 0.0
+    is_guarded: bool = False
     collections: tuple[Collection, ...] = ()
 
     request_headers: Headers = bearer

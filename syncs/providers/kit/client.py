@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -23,9 +23,12 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.guard import refusal
 from syncs.providers.kit.http import TIMEOUT
 from syncs.providers.kit.mask import excerpt
 from syncs.providers.kit.times import parse_http_date
+from syncs.providers.kit.urls import with_params as with_params
+from syncs.providers.kit.urls import without_params
 
 if TYPE_CHECKING:
     from syncs.providers.kit.catalogue import Provider, Quota
@@ -48,6 +51,7 @@ class Client:
     settings      what readers go by, by name: the connection's settings; tests lower thresholds with it
     waiting       entered while an answer is waited for
     give_up_at    by `clock`: no answer is waited for beyond, for then our own work must be over
+    per_s         requests a second at most; 0: as fast as they go
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Client:
         spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop,
         may_move: bool = False,
         concurrency: int = 4,
+        per_s: float = 0.0,
         settings: Mapping[str, Any] | None = None,
         waiting: Callable[[], AbstractContextManager[Any]] = nullcontext,
         give_up_at: float = float("inf"),
@@ -80,13 +85,14 @@ class Client:
         self._sleep, self._clock, self._random = sleep, clock, random
         self._slots = asyncio.Semaphore(concurrency)
         self._paused_until = 0.0
+        self._per_s = per_s
         self._server_now: datetime | None = None
         self._lanes: dict[str, float] = {}
 
     @classmethod
     def of(cls, provider: "Provider", http: httpx.AsyncClient, source: AccessSource, **options: Any) -> "Client":
         """A client that reads answers as this provider means them."""
-        own = {"concurrency": provider.concurrency, "spare_quota": provider.spare_quota}
+        own = {"concurrency": provider.concurrency, "per_s": provider.per_s, "spare_quota": provider.spare_quota}
         options = {**own, "may_move": not provider.api_url, **options}
         return cls(http, source, classify=provider.classify, read_quota=provider.read_quota, **options)
 
@@ -168,7 +174,8 @@ class Client:
             await self._sleep(FIRST_WAIT_S * 2 ** (tries - 1) * (0.5 + self._random() / 2))
 
     async def _once(self, method: str, path: str, access: Access, is_json: bool, parts: dict[str, Any]) -> Answer:
-        url = with_params(self._url(access, path), parts.get("params"))
+        url = with_params(without_params(self._url(access, path), access.params), parts.get("params"))
+        url = with_params(url, access.params)
         headers = {**access.headers, **(parts.get("headers") or {})}
         async with self._slots:
             read_no = self._draw_read_no()
@@ -179,6 +186,8 @@ class Client:
             except TimeoutError:
                 raise UpstreamFailed("The provider did not answer in time.", detail="TimeoutError") from None
             except (httpx.HTTPError, aiohttp.ClientError, OSError) as fault:
+                if refused := refusal(fault):
+                    raise refused from None
                 # The exception's text may hold the URL; its type says enough.
                 gone = isinstance(fault.__cause__ or fault, aiohttp.ClientConnectorDNSError)
                 kind = HostGone if gone else UpstreamFailed
@@ -188,6 +197,7 @@ class Client:
         if error is None:
             return answer
         secrets = [word for value in access.headers.values() for word in value.split()]
+        secrets += [word for value in access.params.values() for word in (value, quote(value, safe=""))]
         error.read_no = answer.read_no
         error.detail = f"{answer.status} {excerpt(answer.body, secrets)}"
         if error.retry_after_s is None:
@@ -259,10 +269,5 @@ class Client:
             raise RateLimited("The provider asked us to slow down.", retry_after_s=left_s)
         if left_s > 0:
             await self._sleep(left_s)
-
-
-def with_params(url: str, params: Mapping[str, Any] | None) -> str:
-    """The URL with these parameters added to its query. (httpx would put them in its query's place, or drop it.)"""
-    if not params:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
+        if self._per_s:
+            await self.turn("", self._per_s)

@@ -4,6 +4,7 @@ ProviderError
 ├── CredentialsRefused   the key or grant is dead: reconnect (kind `credentials`)
 ├── PermissionMissing    let in, but not to this (kind `permission`)
 ├── CollectionGone       the collection no longer exists for this account (kind `permission`)
+├── AddressRefused       the address is one we do not send to: a private one (kind `permission`)
 ├── RateLimited          asked to slow down, or the quota is used up (kind `rate_limit`)
 ├── UpstreamFailed       no answer, 5xx, broken body: worth another try (kind `upstream`)
 │   └── HostGone         its host is not there any more, or sends us elsewhere: the account may have moved
@@ -47,6 +48,11 @@ class PermissionMissing(ProviderError):
 class CollectionGone(ProviderError):
     kind = "permission"
     next_step = "Check that the collection still exists and that the connected user may read it."
+
+
+class AddressRefused(ProviderError):
+    kind = "permission"
+    next_step = "If that is meant, the operator of this console allows it by SEQUIN_PRIVATE_APIS."
 
 
 class RateLimited(ProviderError):

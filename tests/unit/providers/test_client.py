@@ -9,6 +9,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from syncs.providers import PROVIDERS
+from syncs.providers.kit.access import Access
 from syncs.providers.kit.answers import Answer, retry_after
 from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.client import Client, with_params
@@ -262,3 +263,36 @@ async def test_a_provider_s_client_leaves_it_the_calls_it_wants_spared():
     await client.get("/limits")
     with pytest.raises(RateLimited, match="Enough"):
         await client.get("/limits")
+
+
+class Keyed(Source):
+    """A key that stands in the query."""
+
+    async def access(self):
+        return Access(BASE, {}, {"api_key": "k&y-0123456789"})
+
+
+async def test_key_in_the_query_comes_once_and_never_into_an_error():
+    upstream = script([answer({}), answer({}), answer({"asked": "k&y-0123456789 k%26y-0123456789"}, 418)])
+    client = client_for(upstream, source=Keyed())
+    await client.get("/x", {"page": 1})
+    await client.get(f"{BASE}/x?api_key=old&page=2")
+    assert [str(request.url) for request in upstream.asked] == [
+        f"{BASE}/x?page=1&api_key=k%26y-0123456789",
+        f"{BASE}/x?page=2&api_key=k%26y-0123456789",
+    ]
+    with pytest.raises(UnexpectedShape) as refused:
+        await client.get("/x")
+    assert "0123456789" not in refused.value.detail
+    assert "0123456789" not in repr(await Keyed().access())
+
+
+async def test_requests_leave_at_their_pace():
+    time, upstream = Time(), script([answer({}) for _ in range(4)])
+    client = client_for(upstream, time=time, per_s=2)
+    await asyncio.gather(*[client.get("/x") for _ in range(3)])
+    assert time.now - 1000.0 >= 1.0
+    time.now += 60
+    slept = len(time.slept)
+    await client.get("/x")
+    assert len(time.slept) == slept
