@@ -105,6 +105,7 @@ PAIRS = (
     ("deals", "line_items", 19, 60), ("tickets", "contacts", 16, 80), ("tickets", "companies", 339, 40),
     ("calls", "contacts", 194, 90), ("emails", "contacts", 198, 90), ("meetings", "contacts", 200, 90),
     ("notes", "contacts", 202, 90), ("tasks", "contacts", 204, 90), ("companies", "companies", 13, 10),
+    ("machines", "companies", 35, 10),
 )  # fmt: skip
 
 SCOPES = {

@@ -19,7 +19,7 @@ from sandbox.control import body_of, plain
 from sandbox.faults import Fault
 from sandbox.hubspot import associations, errors, objects, search
 from sandbox.hubspot.demo import TABLES
-from sandbox.hubspot.kinds import BY_NAME, KINDS, PIPED, PORTAL
+from sandbox.hubspot.kinds import BY_NAME, KINDS, PAIRS, PIPED, PORTAL, Kind
 from sandbox.hubspot.oauth import RULES, HubSpotFlow
 from sandbox.kit.access import Pass, Presented
 from sandbox.kit.budget import Budget, Left
@@ -211,12 +211,19 @@ async def schemas(side: HubSpot, request: Request) -> Response:
     """The account's own object types; an account below Enterprise may not have any."""
     if not side.setting("has_custom_objects"):
         raise errors.missing_scopes(["crm.schemas.custom.read"])
-    own = [kind for kind in KINDS if kind.custom]
-    return JSONResponse({"results": [
-        {"id": kind.type_id.partition("-")[2], "name": kind.singular.lower(), "objectTypeId": kind.type_id,
-         "fullyQualifiedName": f"p{PORTAL}_{kind.singular.lower()}", "archived": False, "requiredProperties": ["model"],
-         "labels": {"singular": kind.singular.title(), "plural": kind.name.title()}} for kind in own
-    ]})  # fmt: skip
+    return JSONResponse({"results": [described(kind) for kind in KINDS if kind.custom]})
+
+
+def described(kind: Kind) -> dict[str, Any]:
+    """One own type's schema, less its properties."""
+    name = kind.singular.lower()
+    pairs = [pair for one, other, *_ in PAIRS if kind.name == one for pair in ((one, other), (other, one))]
+    ends = [{"fromObjectTypeId": BY_NAME[one].type_id, "toObjectTypeId": BY_NAME[other].type_id, "name": name}
+            for one, other in pairs]  # fmt: skip
+    labels = {"singular": kind.singular.title(), "plural": kind.name.title()}
+    return {"id": kind.type_id.partition("-")[2], "name": name, "objectTypeId": kind.type_id, "archived": False,
+            "fullyQualifiedName": f"p{PORTAL}_{name}", "requiredProperties": ["model"], "labels": labels,
+            "associations": ends}  # fmt: skip
 
 
 @plain

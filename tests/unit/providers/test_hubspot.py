@@ -336,23 +336,25 @@ async def test_archived_owners_arrive_as_deleted():
 
 
 async def test_custom_objects_are_discovered_and_read():
-    schemas = {"results": [
-        {"name": "car", "objectTypeId": "2-77", "labels": {"singular": "Car", "plural": "Cars"}},
-        {"name": "old", "objectTypeId": "2-78", "archived": True},
-    ]}  # fmt: skip
+    ends = [{"fromObjectTypeId": one, "toObjectTypeId": other} for one, other in (("2-77", "0-1"), ("0-1", "2-77"))]
+    car = {"name": "car", "objectTypeId": "2-77", "labels": {"singular": "Car", "plural": "Cars"}}
+    schemas = {"results": [car | {"associations": ends}, {"name": "old", "objectTypeId": "2-78", "archived": True}]}
 
     def upstream(request):
         if "schemas" in request.url.path:
             return answer(schemas)
-        assert request.url.path in (f"/crm/objects/{VERSION}/2-77", f"/crm/properties/{VERSION}/2-77")
+        paths = ("objects/{}/2-77", "properties/{}/2-77", "associations/{}/2-77/contacts/batch/read")
+        assert request.url.path in [f"/crm/{path.format(VERSION)}" for path in paths]
         return answer({"results": []})
 
     reader = reader_of(upstream)
     found = await reader.discover()
-    assert [each.id for each in found[len(COLLECTIONS) :]] == ["hubspot:custom:car"]
-    car = found[-1]
+    assert [each.id for each in found[len(COLLECTIONS) :]] == ["hubspot:custom:car", "hubspot:custom:car_to_contacts"]
+    car, links = found[-2:]
+    assert links.title == "Associations: cars to contacts"
     assert (car.title, car.custom, car.deletes) == ("Cars", True, Deletes.FLAG)
     await all_of(reader.backfill(car, None))
+    await all_of(reader.backfill(links, None))
 
 
 async def test_an_account_without_custom_objects_offers_the_rest():
