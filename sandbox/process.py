@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 READY = "SANDBOX READY "
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 180.0  # on a machine whose cores are all taken
 STOP_TIMEOUT_S = 10.0
 
 
