@@ -3,14 +3,13 @@
 Docs    https://developers.hubspot.com/docs/api-reference/error-handling and …/usage-guidelines (read 2026-11-23)
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from syncs.providers.kit.answers import Answer, retry_after
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -21,6 +20,7 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import DAY_S, Quota
 
 BURST_PAUSE_S, SEARCH_PAUSE_S, LOCK_PAUSE_S = 10.0, 1.0, 2.0
 DAY_PAUSE_S = 3600.0  # the day ends at the portal's midnight, and no header says when that is
@@ -164,18 +164,27 @@ def _too_fast(answer: Answer, said: Said) -> RateLimited:
     return RateLimited("HubSpot asked us to slow down.", retry_after_s=wait_s)
 
 
-def read_quota(headers: Mapping[str, str]) -> Quota | None:
-    """The day's calls of the whole account. Told to keys alone; apps by OAuth have no published daily limit."""
-    allowed = headers.get("x-hubspot-ratelimit-daily") or ""
-    left = headers.get("x-hubspot-ratelimit-daily-remaining") or ""
-    if not (allowed.isdigit() and left.isdigit()):
-        return None
-    return Quota(max(0, int(allowed) - int(left)), int(allowed))
+def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
+    """The day's calls of the whole account, and those of ten seconds of this app.
+
+    The day is told to keys alone; apps by OAuth have no published daily limit. Search tells neither.
+    """
+    interval = headers.get("x-hubspot-ratelimit-interval-milliseconds") or ""
+    burst_s = int(interval) // 1000 if interval.isdigit() else round(BURST_PAUSE_S)
+    told = (("day", "daily", "daily-remaining", DAY_S), ("burst", "max", "remaining", max(1, burst_s)))
+    return tuple(_budgets(headers, told))
+
+
+def _budgets(headers: Mapping[str, str], told: Sequence[tuple[str, str, str, int]]) -> Iterator[Quota]:
+    for name, most, rest, period_s in told:
+        allowed, left = (headers.get(f"x-hubspot-ratelimit-{each}") or "" for each in (most, rest))
+        if allowed.isdigit() and left.isdigit():
+            yield Quota(max(0, int(allowed) - int(left)), int(allowed), name, period_s)
 
 
 def spare_quota(quota: Quota) -> RateLimited | None:
     """Why reading pauses, once we or others have used nearly all of the account's calls of the day."""
-    if quota.used < QUOTA_SHARE * quota.allowed:
+    if quota.name != "day" or quota.used < QUOTA_SHARE * quota.allowed:
         return None
     return RateLimited(
         f"{quota.used:,} of the {quota.allowed:,} API calls your HubSpot has for a day are used. "

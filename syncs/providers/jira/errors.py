@@ -3,13 +3,12 @@
 Docs    https://developer.atlassian.com/cloud/jira/platform/rate-limiting, …/cloud/jira/platform/rest/v3 (status codes)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from syncs.providers.kit.answers import Answer, retry_after
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
     CredentialsRefused,
     CursorLost,
@@ -19,9 +18,11 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import HOUR_S, Quota
 from syncs.providers.kit.times import parse_time
 
 BURST_PAUSE_S = 2.0
+FULL_PAGE_PRICE = 101  # points: one for the request, one for each issue of its page
 _GOOD_LOGINS = ("OK", "AUTHENTICATED_TRUE")
 _NO_PLACE = ("nextpagetoken", "next page token", "page token")
 _NOT_HERE = ("does not support sprints", "next-gen issue", "no columns with a mapped status")
@@ -140,7 +141,7 @@ def _until_full_hour(answer: Answer) -> float:
     return (now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1) - now).total_seconds()
 
 
-def read_quota(headers: Mapping[str, str]) -> Quota | None:
+def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
     """The points of the hour, once Jira tells what is left of them.
 
     RateLimit-Policy: "global-app-quota";q=65000;w=3600
@@ -148,7 +149,10 @@ def read_quota(headers: Mapping[str, str]) -> Quota | None:
     """
     allowed = _number(headers.get("RateLimit-Policy") or "", "q")
     left = _number(headers.get("RateLimit") or "", "r")
-    return Quota(max(0, allowed - left), allowed) if allowed is not None and left is not None else None
+    if allowed is None or left is None:
+        return ()
+    resets_in_s = _number(headers.get("RateLimit") or "", "t")
+    return (Quota(max(0, allowed - left), allowed, "points", HOUR_S, resets_in_s, price=FULL_PAGE_PRICE),)
 
 
 def _number(header: str, name: str) -> int | None:

@@ -1,17 +1,14 @@
 """One answer of an upstream API, and what its headers say of waiting."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import httpx
 
 from syncs.providers.kit.errors import ProviderError, UnexpectedShape
+from syncs.providers.kit.quota import Quota
 from syncs.providers.kit.times import parse_http_date
-
-if TYPE_CHECKING:
-    from syncs.providers.kit.catalogue import Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +36,11 @@ def no_error(_answer: Answer) -> ProviderError | None:
     return None
 
 
-def no_quota(_headers: Mapping[str, str]) -> "Quota | None":
-    return None
+def no_quota(_headers: Mapping[str, str]) -> Sequence[Quota]:
+    return ()
 
 
-def no_stop(_quota: "Quota") -> ProviderError | None:
+def no_stop(_quota: Quota) -> ProviderError | None:
     return None
 
 

@@ -1,6 +1,6 @@
 """What a provider says of itself. The connect form, masking, collection list, API schema and docs derive from it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from syncs.providers.kit.answers import Answer, no_error, no_quota, no_stop
 from syncs.providers.kit.auth import Headers, TokenGrant, TokenRequest, basic, bearer, parse_grant, token_error
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.hosts import clean_url
+from syncs.providers.kit.quota import Quota
 
 if TYPE_CHECKING:
     from syncs.providers.kit.client import Client
@@ -274,14 +275,6 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Quota:
-    """What the provider's headers said last: requests used and allowed in the current window."""
-
-    used: int
-    allowed: int
-
-
-@dataclass(frozen=True)
 class Provider:
     """An upstream API: what it is called, how one is let in, and the reader that knows its ways.
 
@@ -291,8 +284,8 @@ class Provider:
     per_s            requests a second at most, per credential and worker; 0: as fast as they go
     is_guarded       people described where it lives, so no private address is connected to (kit.guard)
     classify         an answer -> what went wrong, None if nothing did
-    read_quota       an answer's headers -> how much of the quota is used, if they say so
-    spare_quota      quota used -> why reading pauses before it is used up; None while there is enough
+    read_quota       an answer's headers -> each budget they tell of; none, where they do not
+    spare_quota      one of those budgets -> why reading pauses before it is used up; None while there is enough
     check_host       a login host someone typed -> the same, cleaned; raises BadHost
     dropped          what does not arrive as sent, in words, for the docs
     """
@@ -312,8 +305,8 @@ class Provider:
 
     request_headers: Headers = bearer
     classify: Callable[[Answer], ProviderError | None] = no_error
-    read_quota: "Callable[[Mapping[str, str]], Quota | None]" = no_quota
-    spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop
+    read_quota: Callable[[Mapping[str, str]], Sequence[Quota]] = no_quota
+    spare_quota: Callable[[Quota], ProviderError | None] = no_stop
     check_host: Callable[[str], str] = clean_url
     dropped: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 import asyncio
 import random as chance
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,13 @@ from syncs.providers.kit.errors import (
 from syncs.providers.kit.guard import refusal
 from syncs.providers.kit.http import TIMEOUT
 from syncs.providers.kit.mask import excerpt
+from syncs.providers.kit.quota import Quota
 from syncs.providers.kit.times import parse_http_date
 from syncs.providers.kit.urls import with_params as with_params
 from syncs.providers.kit.urls import without_params
 
 if TYPE_CHECKING:
-    from syncs.providers.kit.catalogue import Provider, Quota
+    from syncs.providers.kit.catalogue import Provider
 
 TRIES = 3
 FIRST_WAIT_S = 0.5
@@ -46,7 +47,9 @@ class Client:
     draw_read_no  called as a request leaves: later reads have higher numbers
     classify      the provider's reading of an answer: None if it is good, else what went wrong.
                   RateLimited pauses all requests of this client. UpstreamFailed is tried again at once
-    spare_quota   the quota as last told -> why no further request may leave, None while it may
+    on_quota      told each budget that an answer tells of
+    spare_quota   such a budget -> why no further request may leave, None while it may
+    before_leaving  awaited before a request leaves; raises what forbids it
     may_move      the token answer says where the API lives: a host name that is gone is worth a renewal, once
     settings      what readers go by, by name: the connection's settings; tests lower thresholds with it
     waiting       entered while an answer is waited for
@@ -61,9 +64,10 @@ class Client:
         *,
         draw_read_no: Callable[[], int],
         classify: Callable[[Answer], ProviderError | None] = no_error,
-        read_quota: "Callable[[Mapping[str, str]], Quota | None]" = no_quota,
-        on_quota: "Callable[[Quota], None] | None" = None,
-        spare_quota: "Callable[[Quota], ProviderError | None]" = no_stop,
+        read_quota: Callable[[Mapping[str, str]], Sequence[Quota]] = no_quota,
+        on_quota: Callable[[Quota], None] | None = None,
+        spare_quota: Callable[[Quota], ProviderError | None] = no_stop,
+        before_leaving: Callable[[], Awaitable[None]] | None = None,
         may_move: bool = False,
         concurrency: int = 4,
         per_s: float = 0.0,
@@ -79,7 +83,8 @@ class Client:
         self._http, self._source = http, source
         self._draw_read_no, self._classify = draw_read_no, classify
         self._read_quota, self._on_quota, self._spare_quota = read_quota, on_quota, spare_quota
-        self._quota: Quota | None = None
+        self._quotas: dict[str, Quota] = {}
+        self._before_leaving = before_leaving
         self._may_move = may_move
         self._waiting, self._give_up_at = waiting, give_up_at
         self._sleep, self._clock, self._random = sleep, clock, random
@@ -225,9 +230,8 @@ class Client:
     def _note(self, answer: Answer) -> None:
         if answer.date is not None and (self._server_now is None or answer.moment() > self._server_now):
             self._server_now = answer.moment()
-        quota = self._read_quota(answer.headers)
-        if quota is not None:
-            self._quota = quota
+        for quota in self._read_quota(answer.headers):
+            self._quotas[quota.name] = quota
             if self._on_quota is not None:
                 self._on_quota(quota)
 
@@ -261,9 +265,10 @@ class Client:
         self._paused_until = max(self._paused_until, self._clock() + wait_s)
 
     async def _gate(self) -> None:
-        """Let a request pass once no pause stands. Raises when there is one too long to sit out."""
-        if self._quota is not None and (stop := self._spare_quota(self._quota)):
-            raise stop
+        """Let a request pass once no pause stands. Raises when there is one too long to sit out, or no quota for it."""
+        for quota in self._quotas.values():
+            if stop := self._spare_quota(quota):
+                raise stop
         left_s = self._paused_until - self._clock()
         if left_s > PATIENCE_S:
             raise RateLimited("The provider asked us to slow down.", retry_after_s=left_s)
@@ -271,3 +276,5 @@ class Client:
             await self._sleep(left_s)
         if self._per_s:
             await self.turn("", self._per_s)
+        if self._before_leaving is not None:
+            await self._before_leaving()

@@ -6,12 +6,13 @@ Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), res
         reader, signin (hosts, tokens), minting (access without a person), errors
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, Quota, SetupField
+from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, SetupField
 from syncs.providers.kit.errors import RateLimited
 from syncs.providers.kit.hosts import BadHost
 from syncs.providers.kit.jwt import private_key
+from syncs.providers.kit.quota import DAY_S, Quota
 from syncs.providers.salesforce.catalogue import STANDARD
 from syncs.providers.salesforce.errors import QUOTA_PAUSE_S, classify
 from syncs.providers.salesforce.minting import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_PATH
@@ -32,14 +33,14 @@ OAUTH = OAuth2(
 QUOTA_SHARE = 0.8  # of the org's API calls of 24 hours, whoever used them
 
 
-def read_quota(headers: Mapping[str, str]) -> Quota | None:
+def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
     """`api-usage=10018/100000; api-bursts=1/750; per-app-api-usage=17/250(appName=X)`: the first of these."""
     for part in (headers.get("Sforce-Limit-Info") or "").split(";"):
         name, _, numbers = part.strip().partition("=")
         used, _, allowed = numbers.partition("/")
         if name == "api-usage" and used.isdigit() and allowed.isdigit():
-            return Quota(int(used), int(allowed))
-    return None
+            return (Quota(int(used), int(allowed), "day", DAY_S),)
+    return ()
 
 
 def spare_quota(quota: Quota) -> RateLimited | None:

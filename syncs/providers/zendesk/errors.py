@@ -5,13 +5,12 @@ Bodies come in four forms, as plain text and as HTML; nothing relies on one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from syncs.providers.kit.answers import Answer, retry_after
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -22,6 +21,7 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import MINUTE_S, Quota
 
 QUOTA_SHARE = 0.8  # of the account's calls of a minute, whoever makes them
 QUOTA_PAUSE_S = 20.0
@@ -159,29 +159,43 @@ def _missing(code: str) -> ProviderError:
 
 def exports_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
     """`total=10; remaining=3; resets=43` as (3, 43.0); None where exports are not spoken of."""
+    found = _exports(headers)
+    return (found["remaining"], float(found.get("resets", MINUTE_S))) if "remaining" in found else None
+
+
+def _exports(headers: Mapping[str, str]) -> dict[str, int]:
     text = next((headers[name] for name in _EXPORTS if name in headers), "")
-    found = dict(re.findall(r"(\w+)=(\d+)", text))
-    if "remaining" not in found:
-        return None
-    return int(found["remaining"]), float(found.get("resets", 60))
+    return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", text)}
 
 
-def read_quota(headers: Mapping[str, str]) -> Quota | None:
-    """`x-rate-limit: 700`, `x-rate-limit-remaining: 699`, in any of the spellings Zendesk has used."""
+def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
+    """The account's calls of this minute, and its exports: `x-rate-limit: 700`, `x-rate-limit-remaining: 699`.
+
+    In any of the spellings Zendesk has used.
+    """
+    told: list[Quota] = []
     limit, left = _number(headers, _LIMIT), _number(headers, _LEFT)
-    if limit is None or left is None:
-        return None
-    return Quota(max(0, int(limit - left)), int(limit))
+    if limit is not None and left is not None:
+        used = max(0, int(limit - left))
+        told.append(Quota(used, int(limit), "account", MINUTE_S, _number(headers, _RESET)))
+    exports = _exports(headers)
+    if {"total", "remaining"} <= exports.keys():
+        used = max(0, exports["total"] - exports["remaining"])
+        told.append(Quota(used, exports["total"], "exports", MINUTE_S, exports.get("resets")))
+    return told
 
 
 def spare_quota(quota: Quota) -> RateLimited | None:
-    """Why reading pauses once four fifths of the account's calls of this minute are used, by us or by others."""
-    if quota.used < QUOTA_SHARE * quota.allowed:
+    """Why reading pauses once four fifths of the account's calls of this minute are used, by us or by others.
+
+    Exports wait by themselves (ExportsBusy), and hold up nothing else.
+    """
+    if quota.name != "account" or quota.used < QUOTA_SHARE * quota.allowed:
         return None
     return RateLimited(
         f"{quota.used:,} of the {quota.allowed:,} calls your Zendesk has for a minute are used. "
         f"We stop at {QUOTA_SHARE:.0%} and leave the rest to your other tools.",
-        retry_after_s=QUOTA_PAUSE_S,
+        retry_after_s=QUOTA_PAUSE_S if quota.resets_in_s is None else quota.resets_in_s + 1,
     )
 
 

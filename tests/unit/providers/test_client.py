@@ -11,11 +11,11 @@ from aiohttp.client_reqrep import ConnectionKey
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access
 from syncs.providers.kit.answers import Answer, retry_after
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.client import Client, with_params
 from syncs.providers.kit.errors import CredentialsRefused, HostGone, RateLimited, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.http import make_http
 from syncs.providers.kit.mask import excerpt
+from syncs.providers.kit.quota import Quota
 from tests.unit.providers.fakes import BASE, NOW, SECRET, Source, Time, answer, client_for, script
 
 
@@ -164,9 +164,24 @@ def test_what_the_provider_masked_itself_is_masked_whole():
 
 async def test_quota_is_reported():
     told = []
-    client = client_for(script([answer({})]), read_quota=lambda headers: Quota(1, 2), on_quota=told.append)
+    client = client_for(script([answer({})]), read_quota=lambda headers: [Quota(1, 2)], on_quota=told.append)
     await client.get("/x")
     assert told == [Quota(1, 2)]
+
+
+async def test_what_is_asked_before_leaving_can_keep_a_request_here():
+    upstream, left = script([answer({})]), [1]
+
+    async def spend():
+        if not left:
+            raise RateLimited("No more.", retry_after_s=60)
+        left.pop()
+
+    client = client_for(upstream, before_leaving=spend)
+    await client.get("/x")
+    with pytest.raises(RateLimited):
+        await client.get("/x")
+    assert len(upstream.asked) == 1
 
 
 async def test_redirects_and_cookies_are_not_followed():
@@ -229,7 +244,7 @@ async def test_no_request_leaves_once_the_share_of_the_quota_is_used():
     upstream = script([answer({"id": 1}), answer({"id": 2})])
     client = client_for(
         upstream,
-        read_quota=lambda headers: Quota(used=8, allowed=10),
+        read_quota=lambda headers: [Quota(1, 10, "burst"), Quota(8, 10)],
         spare_quota=lambda quota: RateLimited("Enough.", retry_after_s=900) if quota.used >= 8 else None,
     )
     await client.get("/x")

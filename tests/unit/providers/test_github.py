@@ -13,7 +13,6 @@ from syncs.providers.github.catalogue import BY_ID, COLLECTIONS
 from syncs.providers.github.remembered import Memory, fetch
 from syncs.providers.github.selection import Selection, clean_selection
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
     CredentialsRefused,
     PermissionMissing,
@@ -22,6 +21,7 @@ from syncs.providers.kit.errors import (
     UpstreamFailed,
 )
 from syncs.providers.kit.paging import Request
+from syncs.providers.kit.quota import HOUR_S, MINUTE_S, Quota
 from syncs.providers.kit.times import parse_http_date
 from syncs.providers.kit.values import BadValue
 from tests.unit.providers.fakes import BASE, NOW, Time, answer, client_for
@@ -593,11 +593,14 @@ def test_a_304_is_a_good_answer():
     assert errors.classify(Answer(304, httpx.Headers(), b"")) is None
 
 
-def test_quota_is_that_of_the_hour():
+def test_each_budget_is_read_with_the_time_it_starts_anew_by_github_s_own_clock():
     headers = {"x-ratelimit-used": "17", "x-ratelimit-limit": "5000", "x-ratelimit-resource": "core"}
-    assert read_quota(headers) == Quota(17, 5000)
-    assert read_quota({**headers, "x-ratelimit-resource": "search"}) is None
-    assert read_quota({}) is None
+    assert read_quota(headers) == (Quota(17, 5000, "core", HOUR_S),)
+    reset = {"date": "Mon, 23 Nov 2026 09:00:00 GMT", "x-ratelimit-reset": "1795424700"}
+    assert read_quota({**headers, **reset}) == (Quota(17, 5000, "core", HOUR_S, 300.0),)
+    (search,) = read_quota({**headers, "x-ratelimit-resource": "search"})
+    assert (search.name, search.period_s) == ("search", MINUTE_S)
+    assert read_quota({}) == ()
 
 
 # --- Ways to be let in ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, CUSTOM_SCOPES,
 from syncs.providers.hubspot.errors import classify, read_quota, spare_quota
 from syncs.providers.hubspot.signin import grant, token_error
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.catalogue import Deletes, Quota
+from syncs.providers.kit.catalogue import Deletes
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -22,6 +22,7 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import DAY_S, Quota
 from tests.unit.providers.fakes import Time, answer, client_for, script
 from tests.unit.providers.hubspot_portal import NOW, VERSION, Portal
 
@@ -455,10 +456,14 @@ async def test_a_long_search_limit_is_sat_out():
 
 def test_the_day_of_the_account_is_the_quota():
     headers = {"x-hubspot-ratelimit-daily": "250000", "x-hubspot-ratelimit-daily-remaining": "100000"}
-    assert read_quota(headers) == Quota(150_000, 250_000)
-    assert read_quota({"x-hubspot-ratelimit-max": "110", "x-hubspot-ratelimit-remaining": "109"}) is None
-    assert spare_quota(Quota(200_000, 250_000)) is None
-    assert "240,000" in spare_quota(Quota(240_000, 250_000)).message
+    day = Quota(150_000, 250_000, "day", DAY_S)
+    assert read_quota(headers) == (day,)
+    burst = {"x-hubspot-ratelimit-max": "110", "x-hubspot-ratelimit-remaining": "109"}
+    assert read_quota({**headers, **burst}) == (day, Quota(1, 110, "burst", 10))
+    assert read_quota({}) == ()
+    assert spare_quota(Quota(200_000, 250_000, "day")) is None
+    assert "240,000" in spare_quota(Quota(240_000, 250_000, "day")).message
+    assert spare_quota(Quota(110, 110, "burst", 10)) is None
 
 
 # --- Signing in ------------------------------------------------------------------------------------------------------

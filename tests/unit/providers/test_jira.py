@@ -14,7 +14,6 @@ from syncs.providers.jira.catalogue import COLLECTIONS
 from syncs.providers.jira.errors import NotHere, ObjectGone, PlaceGone, TooSlow, classify, read_quota
 from syncs.providers.jira.signin import KINDS, site_by_name, sites, token_error
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import (
     CredentialsRefused,
     PermissionMissing,
@@ -22,6 +21,7 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import HOUR_S, Quota
 from tests.unit.providers.fakes import NOW as NOW_TEXT
 from tests.unit.providers.fakes import answer, client_for
 from tests.unit.providers.jira_site import Site
@@ -590,9 +590,9 @@ def test_a_limit_is_waited_out_with_and_without_a_header(headers, wait_s):
 def test_points_are_read_once_jira_tells_them():
     policy = '"global-app-quota";q=65000;w=3600'
     told = {"RateLimit-Policy": policy, "RateLimit": '"burst";r=9, "global-app-quota";r=1200;t=840'}
-    assert read_quota(told) == Quota(63_800, 65_000)
-    assert read_quota({"RateLimit-Policy": policy}) is None
-    assert read_quota({"Beta-RateLimit": '"global-app-quota";r=1', "Beta-RateLimit-Policy": policy}) is None
+    assert read_quota(told) == (Quota(63_800, 65_000, "points", HOUR_S, 840, price=101),)
+    assert read_quota({"RateLimit-Policy": policy}) == ()
+    assert read_quota({"Beta-RateLimit": '"global-app-quota";r=1', "Beta-RateLimit-Policy": policy}) == ()
 
 
 # --- Ways in ----------------------------------------------------------------------------------------------------------

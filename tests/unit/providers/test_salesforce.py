@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from syncs.providers.kit import raw
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.catalogue import Deletes, Quota
+from syncs.providers.kit.catalogue import Deletes
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -24,6 +24,7 @@ from syncs.providers.kit.errors import (
     UpstreamFailed,
 )
 from syncs.providers.kit.hosts import BadHost
+from syncs.providers.kit.quota import DAY_S, Quota
 from syncs.providers.salesforce import PROVIDER, catalogue, read_quota, soql, spare_quota
 from syncs.providers.salesforce.bulk import parse_csv
 from syncs.providers.salesforce.errors import BulkRefused, FieldGone, LocatorGone, RecordGone, TooBig, classify
@@ -226,15 +227,16 @@ def test_good_answer_is_no_error():
 @pytest.mark.parametrize(
     ("header", "quota"),
     [
-        ("api-usage=10018/100000", Quota(10018, 100000)),
-        ("api-usage=25/5000; api-bursts=1/750", Quota(25, 5000)),
-        ("api-usage=25/5000; per-app-api-usage=17/250(appName=X)", Quota(25, 5000)),
+        ("api-usage=10018/100000", Quota(10018, 100000, "day", DAY_S)),
+        ("api-usage=25/5000; api-bursts=1/750", Quota(25, 5000, "day", DAY_S)),
+        ("api-usage=25/5000; per-app-api-usage=17/250(appName=X)", Quota(25, 5000, "day", DAY_S)),
         ("nonsense", None),
         (None, None),
     ],
 )
 def test_quota_is_read_in_every_form(header, quota):
-    assert read_quota({"Sforce-Limit-Info": header} if header else {}) == quota
+    told = read_quota({"Sforce-Limit-Info": header} if header else {})
+    assert told == ((quota,) if quota else ())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.catalogue import Deletes, Quota
+from syncs.providers.kit.catalogue import Deletes
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -18,6 +18,7 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import MINUTE_S, Quota
 from syncs.providers.kit.times import to_unix
 from syncs.providers.kit.values import BadValue
 from syncs.providers.zendesk import PROVIDER
@@ -514,13 +515,25 @@ def test_429_waits_as_told_by_whichever_header_is_there():
     ],
 )
 def test_quota_is_read_in_each_spelling(names):
-    assert read_quota(httpx.Headers({names[0]: "700", names[1]: "650"})) == Quota(50, 700)
-    assert read_quota(httpx.Headers()) is None
+    assert list(read_quota(httpx.Headers({names[0]: "700", names[1]: "650"}))) == [Quota(50, 700, "account", MINUTE_S)]
+    assert list(read_quota(httpx.Headers())) == []
     assert exports_left(httpx.Headers({"zendesk-ratelimit-incremental-exports": "broken"})) is None
 
 
 def test_a_fifth_of_the_minute_is_left_to_others():
-    assert spare_quota(Quota(559, 700)) is None
-    stop = spare_quota(Quota(560, 700))
+    assert spare_quota(Quota(559, 700, "account")) is None
+    stop = spare_quota(Quota(560, 700, "account"))
     assert "560 of the 700" in stop.message
     assert stop.retry_after_s
+    assert spare_quota(Quota(560, 700, "account", MINUTE_S, 4.0)).retry_after_s == 5.0
+
+
+def test_exports_are_a_budget_of_their_own_that_holds_up_nothing_else():
+    headers = httpx.Headers(
+        {"x-rate-limit": "700", "x-rate-limit-remaining": "650", "ratelimit-reset": "12"}
+        | {"zendesk-ratelimit-incremental-exports": "total=10; remaining=0; resets=43"}
+    )
+    account, exports = read_quota(headers)
+    assert account == Quota(50, 700, "account", MINUTE_S, 12.0)
+    assert exports == Quota(10, 10, "exports", MINUTE_S, 43)
+    assert spare_quota(exports) is None

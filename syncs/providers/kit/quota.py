@@ -1,0 +1,35 @@
+"""How much may still be asked of a provider, as the headers of its answers say."""
+
+from dataclasses import dataclass
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One budget of a provider: what is used and allowed in the window that runs now, whoever used it.
+
+    name         tells a provider's budgets apart: `day`, `core`, `exports`
+    period_s     how long its windows are
+    resets_in_s  seconds until it starts anew, by the provider's own clock; None where it rolls, or nobody says
+    price        the most that one request can cost, where the provider counts in something else (points)
+    """
+
+    used: int
+    allowed: int
+    name: str = "requests"
+    period_s: int = DAY_S
+    resets_in_s: float | None = None
+    price: int = 1
+
+    @property
+    def unit(self) -> str:
+        """What is counted, in words."""
+        return "requests" if self.price == 1 else "points"
+
+    @property
+    def period_in_words(self) -> str:
+        """`an hour`, `a day`, `in 10 seconds`, as in "5,000 requests an hour"."""
+        return {MINUTE_S: "a minute", HOUR_S: "an hour", DAY_S: "a day"}.get(
+            self.period_s, f"in {self.period_s} seconds"
+        )
