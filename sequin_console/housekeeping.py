@@ -10,8 +10,9 @@ from django.utils import timezone
 from django_q.models import Failure
 
 from sequin_console.common import heartbeats
-from syncs.models import PendingConnection, RecordChange
+from syncs.models import PendingConnection, RecordChange, RequestCount
 
+REQUESTS_KEPT = timedelta(days=8)
 FAILURES_KEPT = timedelta(days=7)  # django-q2 keeps a row of every task that failed
 _CHUNK = 1000
 
@@ -22,6 +23,7 @@ def prune() -> None:
     PendingConnection.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     Failure.objects.filter(stopped__lt=now - FAILURES_KEPT).delete()
+    RequestCount.objects.filter(hour__lt=now - REQUESTS_KEPT).delete()
     heartbeats.prune()
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sequin_console.common import runner
 from sequin_console.common.problems import Problem
-from syncs import access
+from syncs import access, budget
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.client import Client
@@ -18,6 +18,8 @@ ASK_TIMEOUT_S = 45
 def ask_client(credential: Credential, question: Callable[[Client], Awaitable[T]], *, is_stored: bool = True) -> T:
     """Put one question to a credential's API, whatever the reader knows. Raises ProviderError or Problem."""
 
+    tally = budget.Tally()
+
     async def work(orm: runner.Orm) -> T:
         source = access.StoredAccess(credential, orm, is_stored=is_stored)
         client = Client.of(
@@ -26,6 +28,8 @@ def ask_client(credential: Credential, question: Callable[[Client], Awaitable[T]
             source,
             draw_read_no=lambda: 0,
             settings=credential.settings,
+            on_quota=tally.note,
+            before_leaving=tally.before_leaving,
         )
         return await question(client)
 
@@ -33,6 +37,9 @@ def ask_client(credential: Credential, question: Callable[[Client], Awaitable[T]
         return runner.run(work, timeout_s=ASK_TIMEOUT_S)
     except TimeoutError:
         raise Problem("The provider did not answer in time.", kind="upstream", next_step="Try again later.") from None
+    finally:
+        if is_stored:
+            tally.save(credential)
 
 
 def as_problem(error: ProviderError, field: str = "") -> Problem:

@@ -1,7 +1,7 @@
 """What went wrong in a feed's run, written where it belongs: on the collection, the feed or the credential."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -10,8 +10,9 @@ from django.utils import timezone
 from sequin_console.common import changes as pages
 from sequin_console.common import database_trouble
 from sequin_console.common.troubled import trouble
+from syncs.budget import ShareUsed
 from syncs.engine.retry import judge
-from syncs.models import Credential, Feed, SyncCollection
+from syncs.models import Credential, Feed, Sync, SyncCollection
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, RateLimited
 from syncs.states import Phase
 
@@ -26,6 +27,9 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
 
     row  of the walk that failed; None for a walk of the whole feed
     """
+    if isinstance(error, ShareUsed):
+        _rest(run, error.until)
+        return
     feed, row = run.feed, row or _row_of(run, error)
     unit: SyncCollection | Feed = row or feed
     unit.refresh_from_db(fields=["failures"])
@@ -39,7 +43,8 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
     if verdict.scope == "walk":
         _walk_again(run, row, told["error"])
     elif isinstance(error, RateLimited):
-        Credential.objects.filter(pk=run.account.credential.pk).update(not_before=until)
+        pause = {"not_before": until, "pause_why": error.message[:300]}
+        Credential.objects.filter(pk=run.account.credential.pk).update(**pause)
         run.not_before, run.is_paused = until, True
         feed.fenced_update(**told)
     elif row is not None:
@@ -50,6 +55,13 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
         run.not_before = until
         feed.fenced_update(**told)
     pages.announce(feed.sync.topic)
+
+
+def _rest(run: "FeedRun", until: datetime) -> None:
+    """The sync has used its share of the quota: all its feeds wait for the next window. Nothing is wrong."""
+    Sync.objects.filter(pk=run.feed.sync_id).update(not_before=until)
+    run.not_before, run.is_paused = until, True
+    pages.announce(run.feed.sync.topic, "syncs")
 
 
 def _row_of(run: "FeedRun", error: Exception) -> SyncCollection | None:

@@ -51,10 +51,9 @@ class Credential(Leased, Troubled):
     account_id = models.CharField(max_length=100, blank=True, default="")
     account_name = models.CharField(max_length=200, blank=True, default="")
     access_expires_at = models.DateTimeField(null=True, blank=True)
-    quota_used = models.PositiveIntegerField(null=True, blank=True, help_text="Requests, as the provider last said.")
-    quota_allowed = models.PositiveIntegerField(null=True, blank=True)
-    quota_at = models.DateTimeField(null=True, blank=True)
+    quotas = models.JSONField(default=list, blank=True, help_text="Budgets as the provider last told; see budget.py.")
     not_before = models.DateTimeField(null=True, blank=True, help_text="No request before: the one shared pause.")
+    pause_why = models.CharField(max_length=300, blank=True, default="", help_text="Why, in words for people.")
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -112,6 +111,10 @@ class Sync(models.Model):
     poll_s = models.PositiveIntegerField(default=60, help_text="Seconds between looks for changes.")
     brake_percent = models.PositiveSmallIntegerField(default=5, help_text="Of a collection gone at once: we ask first.")
     brake_at_least = models.PositiveIntegerField(default=50, help_text="So many records gone are never asked about.")
+    quota_percent = models.PositiveSmallIntegerField(default=100, help_text="Of the provider's allowance; 100: all.")
+    quota_used = models.PositiveIntegerField(default=0, help_text="Requests taken of that share in this window.")
+    quota_resets_at = models.DateTimeField(null=True, blank=True, help_text="End of that window.")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Its share is used: no request before.")
     external_id = models.CharField(max_length=200, blank=True, default="", db_index=True)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -140,6 +143,41 @@ class Sync(models.Model):
     @property
     def state_icon(self) -> str:
         return ICONS[SyncState(self.state)]
+
+
+NO_SYNC = uuid.UUID(int=0)
+
+
+class Purpose(models.TextChoices):
+    """What a request is sent for."""
+
+    BACKFILL = "backfill", "Reading history"
+    POLLING = "polling", "Looking for changes"
+    WEBHOOKS = "webhooks", "Following webhooks"
+    SWEEP = "sweep", "Comparing and reading again"
+    ASKING = "asking", "Tests and estimates"
+
+
+class RequestCount(models.Model):
+    """How many requests left in one hour, by purpose. No foreign key to the sync: what it used stays used."""
+
+    credential = models.ForeignKey(
+        Credential, models.CASCADE, related_name="requests", db_index=False, db_constraint=False
+    )
+    sync_id = models.UUIDField(help_text="All zeros: none, but a person or the API.")
+    purpose = models.CharField(max_length=10, choices=Purpose.choices)
+    hour = models.DateTimeField(help_text="When the hour began, UTC.")
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-hour", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["credential", "sync_id", "purpose", "hour"], name="requests_once_an_hour")
+        ]
+        indexes = [models.Index(fields=["hour"], name="requests_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.count} for {self.purpose}"
 
 
 class SyncHead(models.Model):

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from syncs import census, sweeping
+from syncs import budget, census, sweeping
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
 from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
@@ -19,12 +19,16 @@ from syncs.states import CredentialState, Phase, SyncState
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something wrong, in words: what it is about, what happened, what to do, since when."""
+    """Something wrong, in words: what it is about, what happened, what to do, since when, and until when.
+
+    Without `since` it goes by itself, or waits for an answer.
+    """
 
     about: str
     message: str
     next_step: str
     since: datetime | None
+    until: datetime | None = None
 
 
 @dataclass
@@ -98,6 +102,8 @@ def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRo
         if found := trouble_of(feed, "Looking for changes"):
             summary.troubles.append(found)
     for summary in rows.values():
+        if found := share_trouble(summary.sync):
+            summary.troubles.insert(0, found)
         if found := credential_trouble(summary.sync.credential):
             summary.troubles.insert(0, found)
     return list(rows.values())
@@ -125,10 +131,28 @@ def credential_trouble(credential: Credential) -> Trouble | None:
         message = credential.error or "The provider no longer accepts this connection."
         return Trouble(credential.name, message, credential.next_step or "Reconnect the account.", credential.failed_at)
     if credential.not_before and credential.not_before > timezone.now():
-        until = credential.not_before.strftime("%H:%M UTC")
         label = PROVIDERS[credential.provider].label
-        return Trouble(credential.name, f"{label} asked us to slow down.", f"The sync goes on at {until}.", None)
+        why = credential.pause_why or f"{label} asked us to slow down."
+        return Trouble(credential.name, why, _goes_on(credential.not_before), None, credential.not_before)
     return None
+
+
+def share_trouble(sync: Sync) -> Trouble | None:
+    """That a sync has used its share of the quota and waits for the next window; None while it may send."""
+    told = budget.main_of(budget.told_by(sync.credential).values())
+    if sync.state != SyncState.ACTIVE or told is None or not sync.not_before or sync.not_before <= timezone.now():
+        return None
+    label = PROVIDERS[sync.provider].label
+    message = (
+        f"This sync has used its share of the quota: {sync.quota_percent} % of the {told.quota.allowed:,} "
+        f"{told.quota.unit} that {label} allows {told.quota.period_in_words}."
+    )
+    step = f"{_goes_on(sync.not_before)} To go on sooner, grant it more."
+    return Trouble(sync.name, message, step, None, sync.not_before)
+
+
+def _goes_on(until: datetime) -> str:
+    return f"Nothing to do: it goes on by itself at {until:%H:%M} UTC."
 
 
 def sync_page(sync: Sync) -> dict[str, Any]:
@@ -138,12 +162,14 @@ def sync_page(sync: Sync) -> dict[str, Any]:
     collections = [
         CollectionRow(row, deletes_of(row, sync), row.feed.looked_at, trouble_of(row, row.title)) for row in rows
     ]
+    credential = summary.sync.credential
     return {
         "sync": summary.sync,
         "summary": summary,
         "collections": collections,
-        "credential": summary.sync.credential,
+        "credential": credential,
         "censuses": censuses(rows),
+        "budgets": budget.budgets(credential),
     }
 
 
@@ -183,9 +209,8 @@ def connection_rows(actor: Any) -> list[ConnectionRow]:
 
 def quota_share(credential: Credential) -> float | None:
     """The share of the request quota that is used, 0 to 1, as the provider last said; None if it never did."""
-    if not credential.quota_allowed or credential.quota_used is None:
-        return None
-    return min(credential.quota_used / credential.quota_allowed, 1.0)
+    told = budget.main_of(budget.told_by(credential).values())
+    return min(told.used / told.quota.allowed, 1.0) if told and told.quota.allowed else None
 
 
 def oauth_app_rows(actor: Any) -> QuerySet[OAuthApp]:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -23,14 +24,15 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, braking, census, health, log, rereading, sweeping
+from syncs import access, braking, budget, census, health, log, rereading, sweeping
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
-from syncs.models import Credential, Feed, SeenBy, Sync, SyncCollection
+from syncs.models import Credential, Feed, Purpose, SeenBy, Sync, SyncCollection
 from syncs.providers import PROVIDERS
-from syncs.providers.kit.catalogue import Collection, Quota
+from syncs.providers.kit.catalogue import Collection
 from syncs.providers.kit.client import Client
+from syncs.providers.kit.quota import Quota
 from syncs.providers.kit.reading import Reader
 from syncs.providers.kit.records import Page
 from syncs.states import Phase, SyncState
@@ -44,14 +46,16 @@ class Superseded(Exception):
 
 
 class Account:
-    """One credential during a run: its feeds share a client, hence its pace and its pause.
+    """One credential during a task: its feeds share a client, hence its pace, its pause and its budget.
 
     give_up_at  time.monotonic(): no answer is waited for beyond, so that a provider's silence can still be told
     """
 
     def __init__(self, credential: Credential, orm: Orm, give_up_at: float) -> None:
         self.credential = credential
-        self.quota: Quota | None = None
+        self._orm = orm
+        self._told: dict[str, budget.Told] = {}
+        self._purses: dict[UUID, budget.Purse] = {}
         self.source = access.StoredAccess(credential, orm)
         self.client = Client.of(
             PROVIDERS[credential.provider],
@@ -59,19 +63,33 @@ class Account:
             self.source,
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,
+            before_leaving=budget.before_leaving,
             settings=credential.settings,
             waiting=lambda: trace.span("fetch"),
             give_up_at=give_up_at,
         )
 
-    def _note_quota(self, quota: Quota) -> None:
-        self.quota = quota
+    def purse(self, sync: Sync) -> budget.Purse:
+        """What pays for this sync's requests."""
+        if sync.pk not in self._purses:
+            self._purses[sync.pk] = budget.Purse(sync, self._orm, self._allowance)
+        return self._purses[sync.pk]
 
-    def save_quota(self) -> None:
-        if self.quota is not None:
-            Credential.objects.filter(pk=self.credential.pk).update(
-                quota_used=self.quota.used, quota_allowed=self.quota.allowed, quota_at=timezone.now()
-            )
+    def _allowance(self) -> budget.Told | None:
+        return budget.main_of((budget.told_by(self.credential) | self._told).values())
+
+    def _note_quota(self, quota: Quota) -> None:
+        self._told[quota.name] = budget.Told(quota, timezone.now())
+
+    def save(self) -> None:
+        """Write down what was sent since the last time, and what the provider told of its budgets."""
+        sent = {sync_id: dict(purse.sent) for sync_id, purse in self._purses.items()}
+        for purse in self._purses.values():
+            purse.sent.clear()
+            purse.give_back()
+        budget.add_counts(self.credential.pk, sent)
+        if self._told:
+            budget.save_told(self.credential, self._told)
 
 
 @dataclass
@@ -101,15 +119,17 @@ class FeedRun:
     async def run(self) -> None:
         """Everything that is due on this feed, as far as the budget goes; then set when it is due again, and let go."""
         _draw.set(self.draw)
+        budget.spend_from(self.account.purse(self.feed.sync))
         try:
             if not await self.orm(self.load):
                 return
             await self._guarded(self._begin())
             await self._guarded(self._look())
-            await self._side_by_side(self._guarded(self._backfill(row), row) for row in self._in(Phase.BACKFILLING))
+            backfilling = self._in(Phase.BACKFILLING)
+            await self._side_by_side(self._guarded(self._backfill(row), row, Purpose.BACKFILL) for row in backfilling)
             for row in self._in(Phase.LIVE):
                 for walk in (rereading.retry_set_aside, sweeping.sweep, rereading.reread):
-                    await self._guarded(walk(self, row), row)
+                    await self._guarded(walk(self, row), row, Purpose.SWEEP)
             await self.orm(self._finish)
         except LeaseLost:
             pass  # whoever took the feed sets its next due time
@@ -163,11 +183,12 @@ class FeedRun:
     def load(self) -> bool:
         """Read the feed's collections; those whose trouble has lasted long enough are tried again.
 
-        False when the sync no longer runs, or its credential is paused (another process may have been told to slow
-        down since this run was queued): the feed was read with both when its lease was taken, a moment ago.
+        False when the sync no longer runs, or it or its credential is paused (another process may have been told to
+        slow down since this run was queued): the feed was read with both when its lease was taken, a moment ago.
         """
         feed, now = self.feed, timezone.now()
-        if feed.sync.state != SyncState.ACTIVE or is_future(feed.sync.credential.not_before):
+        pauses = (feed.sync.not_before, feed.sync.credential.not_before)
+        if feed.sync.state != SyncState.ACTIVE or any(map(is_future, pauses)):
             return False
         for row in feed.collections.exclude(phase=Phase.REMOVING):
             if row.phase == Phase.ERROR:
@@ -252,8 +273,8 @@ class FeedRun:
             records, note_gone = braking.let_through(self, records)
             log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
         running = Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE)
-        pauses = list(running.values_list("credential__not_before", flat=True))
-        if not pauses or is_future(pauses[0]):  # paused by a person, or by another process that was told to slow down
+        pauses = running.values_list("not_before", "credential__not_before").first()
+        if pauses is None or any(map(is_future, pauses)):  # by a person, or by another process that was told to
             self.is_paused = True
             raise Superseded
 
@@ -264,15 +285,20 @@ class FeedRun:
         is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
         look_at = self._look_at() if is_followed and self.specs else None
         due_at = next_due([look_at, *(_due_at(row, now) for row in rows)], now=now, not_before=self.not_before)
-        self.account.save_quota()
         census.end_if_done(self.feed)
         self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
 
     # --- Trouble -----------------------------------------------------------------------------------------------------
 
-    async def _guarded(self, walk: Coroutine[Any, Any, Any], row: SyncCollection | None = None) -> None:
+    async def _guarded(
+        self,
+        walk: Coroutine[Any, Any, Any],
+        row: SyncCollection | None = None,
+        purpose: Purpose = Purpose.POLLING,
+    ) -> None:
         """Run one walk; whatever goes wrong is written down where it belongs, and the others go on."""
+        budget.spend_for(purpose)
         if self.is_late() or self.is_paused:
             walk.close()
             return

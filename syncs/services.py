@@ -34,7 +34,7 @@ FRESH_BACKFILL: dict[str, Any] = {
 def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
     """Make a sync and start it. Every collection is looked up at the provider first, so a typing error never starts.
 
-    data  name, credential (a Credential), collection_ids, poll_s?, external_id?, metadata?
+    data  name, credential (a Credential), collection_ids, poll_s?, quota_percent?, external_id?, metadata?
     Raises Problem naming the field.
     """
     credential: Credential = data["credential"]
@@ -50,6 +50,7 @@ def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
         provider=credential.provider,
         credential=credential,
         poll_s=_poll_s(data.get("poll_s") or PROVIDERS[credential.provider].poll_s),
+        quota_percent=_percent(data.get("quota_percent")),
         external_id=data.get("external_id") or "",
         metadata=data.get("metadata") or {},
     )
@@ -75,6 +76,8 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         sync.name = told["name"] = _name(data["name"])
     if data.get("poll_s"):
         sync.poll_s = told["poll_s"] = _poll_s(data["poll_s"])
+    if data.get("quota_percent") is not None:
+        sync.quota_percent = told["quota_percent"] = _percent(data["quota_percent"])
     for key in ("external_id", "metadata"):
         if data.get(key) is not None:
             setattr(sync, key, data[key])
@@ -91,7 +94,10 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         dropped = sorted(has - set(wanted))
         told |= {"added": [c.id for c in added], "removed": dropped}
     with transaction.atomic():
-        sync.save(update_fields=["name", "poll_s", *BRAKE, "external_id", "metadata", "updated_at"])
+        columns = ("name", "poll_s", "quota_percent", *BRAKE, "external_id", "metadata", "updated_at")
+        sync.save(update_fields=columns)
+        if "quota_percent" in told:
+            _let_spend(sync)
         _pick(sync, added)
         if dropped:
             sync.collections.filter(collection_id__in=dropped).update(
@@ -100,6 +106,12 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         audit.record(by, "sync.changed", sync, told)
     _announce(sync)
     return sync
+
+
+def _let_spend(sync: Sync) -> None:
+    """Its share has changed: if that is used up as well, the first request will tell."""
+    Sync.objects.filter(pk=sync.pk).update(not_before=None)
+    sync.feeds.update(due_at=timezone.now(), queued_until=None)
 
 
 def _pick(sync: Sync, picked: Iterable[Collection]) -> None:
@@ -225,6 +237,13 @@ def _set_brake(sync: Sync, data: Mapping[str, Any]) -> dict[str, int]:
     for key, value in told.items():
         setattr(sync, key, value)
     return told
+
+
+def _percent(value: Any) -> int:
+    percent = 100 if value is None else int(value)
+    if not 1 <= percent <= 100:
+        raise field_problem("quota_percent", "The share is from 1 to 100 percent.")
+    return percent
 
 
 def _removal(value: Any) -> str:

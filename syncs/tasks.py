@@ -54,6 +54,7 @@ def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
         if credential.pk not in accounts:
             accounts[credential.pk] = Account(credential, orm, give_up_at)
         await FeedRun(by_pk[pk], accounts[credential.pk], orm, late_at).run()
+        await orm(accounts[credential.pk].save)
         await orm(by_pk[pk].release)  # not only when the slowest of its neighbours is done
 
     return runner.run_side_by_side(work, by_pk, timeout_s=hard_stop_s, tick=lambda: heartbeats.beat(QUEUE))
@@ -83,6 +84,7 @@ def enqueue_due(only: Q | None = None) -> int:
         leases.is_free(now),
         task_queue.may_be_queued(now),
         Q(sync__credential__not_before=None) | Q(sync__credential__not_before__lte=now),
+        Q(sync__not_before=None) | Q(sync__not_before__lte=now),
     )
     due = due.exclude(sync__credential__state=CredentialState.RECONNECT).order_by("sync__credential", "due_at")
     return task_queue.queue_units(due, "syncs.tasks.read_feeds", cluster=QUEUE)

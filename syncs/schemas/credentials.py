@@ -15,7 +15,7 @@ from sequin_console.common.rest import (
     Body,
     ListQuery,
 )
-from syncs import oauth, queries
+from syncs import budget, oauth, queries
 from syncs.connections import CheckResult
 from syncs.models import Credential, OAuthApp
 from syncs.providers import PROVIDERS
@@ -169,12 +169,35 @@ class AccountOut(Schema):
     name: str
 
 
-class QuotaOut(Schema):
-    """Requests used and allowed, as the provider last said."""
+class BudgetOut(Schema):
+    """One of the provider's budgets, as its answers last said."""
 
-    used: int
+    name: str = Field(description="Tells a provider's budgets apart: `day`, `core`, `exports`.")
+    used: int = Field(description="Of the window that runs now, whoever used it.")
     allowed: int
-    at: datetime | None
+    left: int
+    period_s: int = Field(description="How long its windows are, in seconds.")
+    resets_at: datetime = Field(description="When this window ends; by the clock where the provider does not say.")
+    at: datetime = Field(description="When the provider said so.")
+
+    @classmethod
+    def of(cls, told: budget.Told) -> "BudgetOut":
+        quota = told.quota
+        moments = {"resets_at": told.resets_at, "at": told.at}
+        return cls(
+            name=quota.name, used=told.used, allowed=quota.allowed, left=told.left, period_s=quota.period_s, **moments
+        )
+
+
+class QuotaOut(Schema):
+    """The provider's budgets. The one with the longest window comes first: syncs' shares are measured by it."""
+
+    budgets: list[BudgetOut]
+
+    @classmethod
+    def of(cls, row: Credential) -> "QuotaOut | None":
+        told = budget.budgets(row)
+        return cls(budgets=[BudgetOut.of(each) for each in told]) if told else None
 
 
 class CredentialOut(Schema):
@@ -189,7 +212,7 @@ class CredentialOut(Schema):
     health: Health
     account: AccountOut
     oauth_app_id: UUID | None
-    quota: QuotaOut | None
+    quota: QuotaOut | None = Field(description="Null where the provider has not told of any.")
     metadata: dict[str, Any]
     created_at: datetime
     updated_at: datetime
@@ -197,9 +220,6 @@ class CredentialOut(Schema):
     @classmethod
     def of(cls, row: Credential) -> "CredentialOut":
         trouble = queries.credential_trouble(row)
-        quota = None
-        if row.quota_used is not None and row.quota_allowed is not None:
-            quota = QuotaOut(used=row.quota_used, allowed=row.quota_allowed, at=row.quota_at)
         names = ("id", "provider", "kind", "name", "oauth_app_id", "metadata", "created_at", "updated_at")
         values = {name: getattr(row, name) for name in names} | {"status": row.state}
         return cls(
@@ -207,7 +227,7 @@ class CredentialOut(Schema):
             properties=masked_properties(row),
             health=Health.of([trouble] if trouble else []),
             account=AccountOut(id=row.account_id, name=row.account_name),
-            quota=quota,
+            quota=QuotaOut.of(row),
         )
 
 

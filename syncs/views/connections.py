@@ -14,6 +14,7 @@ from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import connections as services
 from syncs import queries
+from syncs.budget import budgets
 from syncs.forms import NameForm, ReplaceForm
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
@@ -39,6 +40,7 @@ def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
         "trouble": queries.credential_trouble(credential),
         "syncs": credential.syncs.all(),
         "name_form": NameForm(initial={"name": credential.name}),
+        "budgets": budgets(credential),
     }
     return web.page_or_fragment(request, "syncs/connection.html", "syncs/_connection_state.html", context)
 

@@ -69,4 +69,8 @@ def _picker(sync: Sync, request: HttpRequest) -> dict[str, Any]:
 def detail_context(sync: Sync) -> dict[str, Any]:
     """What `_detail.html` shows."""
     page = queries.sync_page(sync)
-    return page | {"connection_trouble": queries.credential_trouble(page["credential"])}
+    sync, credential = page["sync"], page["credential"]
+    return page | {
+        "connection_trouble": queries.credential_trouble(credential),
+        "share_trouble": queries.share_trouble(sync),
+    }

@@ -36,7 +36,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 RECORDS, PAGE = 2_000, 100
 GROUPS = 6  # 1, 1, 2, 4, 8 and 4 pages
-RUN, RESYNC = 13, 17  # statements around it: taking the feed, fixing the start, setting the next look; asking for it
+RUN, RESYNC = 14, 18  # statements around it: taking the feed, fixing the start, setting the next look, counting its
+# requests; asking for it
 TAKING = 1  # transaction: the leases of a task's feeds are taken in one
 MORE = RECORDS // 100 - GROUPS if backends.name() == backends.SQLITE else 0  # there rows are written 100 a statement
 

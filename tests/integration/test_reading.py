@@ -237,7 +237,7 @@ def test_a_worker_that_was_overtaken_does_not_end_anothers_sweep(upstream: Upstr
 def trouble_is_everybodys() -> Iterator[None]:
     """The guard taken out: a walk's failure ends the whole run."""
 
-    async def bare(self: FeedRun, walk: object, row: object = None) -> None:
+    async def bare(self: FeedRun, walk: object, *_: object) -> None:
         await walk  # type: ignore[misc]
 
     with mock.patch.object(FeedRun, "_guarded", bare):
