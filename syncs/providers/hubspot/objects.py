@@ -93,7 +93,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
+class Hits:
     """Hits of one page, in the order asked for. total: of all hits. moment: HubSpot's time when it answered."""
 
     hits: list[Hit]
@@ -167,7 +167,7 @@ class Objects:
 
     async def search(
         self, kind: str, modified: str, since: datetime | None = None, after: str = "", *, newest: bool = False
-    ) -> Found:
+    ) -> Hits:
         """One page of objects changed from a moment on, with ids above `after`, in order of id.
 
         Never paged by HubSpot's `after`, which ends at 10,000, nor by time: a bulk job gives more than that one stamp.
@@ -188,7 +188,7 @@ class Objects:
         hits = [to_hit(each, modified) for each in raw.records_at(answer.body, "results")]
         total = raw.scalar(raw.find(answer.body, "total"))
         more = raw.find(answer.body, "paging.next.after") is not None
-        return Found(hits, more and bool(hits), total if isinstance(total, int) else len(hits), answer.moment())
+        return Hits(hits, more and bool(hits), total if isinstance(total, int) else len(hits), answer.moment())
 
 
 def to_item(data: msgspec.Raw, read_no: int = 0) -> Item:

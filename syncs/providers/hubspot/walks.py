@@ -11,7 +11,7 @@ from typing import Any
 
 from syncs.providers.hubspot.catalogue import Resource
 from syncs.providers.hubspot.harvest import Harvest, Taken, tombstone
-from syncs.providers.hubspot.objects import Found, Objects
+from syncs.providers.hubspot.objects import Hits, Objects
 from syncs.providers.kit.records import Cursor, Page, RawRecord, Skipped
 from syncs.providers.kit.times import parse_time, to_millis_z
 
@@ -71,7 +71,7 @@ async def changes(objects: Objects, harvest: Harvest, cursor: Cursor) -> AsyncIt
     yield Page([], after, done=True)
 
 
-async def _merged_away(objects: Objects, resource: Resource, found: Found) -> list[RawRecord]:
+async def _merged_away(objects: Objects, resource: Resource, found: Hits) -> list[RawRecord]:
     """Tombstones: a merged object vanishes without a trace but its id on the survivor. Whether it is gone is asked."""
     named = {each for hit in found.hits for each in hit.merged} - {hit.id for hit in found.hits}
     gone, read_no = await objects.gone(resource.type, named) if named else ([], 0)
@@ -93,7 +93,7 @@ def _look(cursor: Cursor) -> dict[str, Any]:
             "long": is_long, "bin_after": "", "bin_over": False, "bin_pages": 0}  # fmt: skip
 
 
-def _followed(look: dict[str, Any], found: Found) -> dict[str, Any]:
+def _followed(look: dict[str, Any], found: Hits) -> dict[str, Any]:
     """The look after one more page."""
     newest = max([look["newest"], *(to_millis_z(hit.updated) for hit in found.hits if hit.updated)])
     after = found.hits[-1].id if found.hits else look["after"]
