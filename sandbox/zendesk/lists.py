@@ -6,7 +6,8 @@ Source: https://developer.zendesk.com/api-reference/introduction/pagination/
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from sandbox.kit.page_tokens import PageTokens
 from sandbox.kit.query import Span, Wanted
 from sandbox.kit.table import iso_z
 from sandbox.kit.tables import Tables
-from sandbox.rawjson import dump
+from sandbox.rawjson import dump, join_object, split_object
 from sandbox.store import Row
 from sandbox.zendesk.errors import BAD_CURSOR, NOT_FOUND, TOO_DEEP
 
@@ -34,6 +35,7 @@ class Listed:
     whole       all records come at once
     since       `start_time` and `end_time` narrow it
     deleted     deleted ones are listed, too
+    orphans     they do not tell their ticket
     """
 
     name: str
@@ -41,6 +43,7 @@ class Listed:
     whole: bool = False
     since: bool = False
     deleted: bool = False
+    orphans: bool = False
 
 
 class Lists:
@@ -64,7 +67,7 @@ class Lists:
             ticket = request.path_params["ticket"]
             if self.tables.get("tickets", ticket) is None:
                 raise NOT_FOUND
-            return self.page(request, Listed(name), Wanted(facet=ticket), name)
+            return self.page(request, Listed(name, orphans=name == "comments"), Wanted(facet=ticket), name)
 
         return endpoint
 
@@ -87,7 +90,7 @@ class Lists:
             if content is None or content[0] != list_name:
                 raise BAD_CURSOR
             place = content[1]
-        rows = self.tables.page(listed.name, wanted, order="id", after=place, limit=size)
+        rows = self._rows(listed, wanted, after=place, limit=size)
         last = self.tables.place(listed.name, rows[-1], "id") if rows else None
         more = bool(rows) and bool(self.tables.page(listed.name, wanted, order="id", after=last, limit=1))
         token = self.tokens.make(list_name, last) if rows else None
@@ -97,12 +100,16 @@ class Lists:
         meta = {"has_more": more, "after_cursor": token, "before_cursor": token}
         return answer(key, rows, {"meta": meta, "links": {"prev": link, "next": link}})
 
+    def _rows(self, listed: Listed, wanted: Wanted, **part: Any) -> list[Row]:
+        rows = self.tables.page(listed.name, wanted, order="id", **part)
+        return [without_ticket(row) for row in rows] if listed.orphans else rows
+
     def _by_number(self, request: Request, listed: Listed, wanted: Wanted, key: str) -> Response:
         asked = request.query_params
         size, number = min(max(int(asked.get("per_page", MOST)), 1), MOST), max(int(asked.get("page", 1)), 1)
         if number * size > DEEPEST:
             raise TOO_DEEP
-        rows = self.tables.page(listed.name, wanted, order="id", limit=size, offset=(number - 1) * size)
+        rows = self._rows(listed, wanted, limit=size, offset=(number - 1) * size)
         count = self.tables.count(listed.name, wanted)
         base = request.url.replace(query="")
         following = f"{base}?page={number + 1}&per_page={size}" if number * size < count else None
@@ -146,6 +153,11 @@ def _wanted(request: Request, listed: Listed) -> Wanted:
         spans = (Span("created", int(since) * SECOND_MS if since else None, int(until) * SECOND_MS if until else None),)
     shown = listed.deleted and (listed.name != "groups" or asked.get("exclude_deleted") == "false")
     return Wanted(deleted=shown, spans=spans)
+
+
+def without_ticket(row: Row) -> Row:
+    fields = {name: value for name, value in split_object(row.body).items() if name != "ticket_id"}
+    return replace(row, body=join_object(fields).decode())
 
 
 def list_of(request: Request) -> str:

@@ -5,8 +5,9 @@ from syncs.providers.jira import PROVIDER as JIRA
 from syncs.providers.kit.catalogue import Provider
 from syncs.providers.salesforce import PROVIDER as SALESFORCE
 from syncs.providers.stripe import PROVIDER as STRIPE
+from syncs.providers.zendesk import PROVIDER as ZENDESK
 
-PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE, JIRA, HUBSPOT)}
+PROVIDERS: dict[str, Provider] = {provider.key: provider for provider in (SALESFORCE, STRIPE, JIRA, HUBSPOT, ZENDESK)}
 
 
 def provider(key: str) -> Provider:

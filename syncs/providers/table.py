@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import DELETES_IN_WORDS, Collection, Provider
 
+HOUR_S = 3_600  # whole lists are not read more often
 BEGIN, END = "<!-- tables: python -m syncs.providers.table -->", "<!-- end of tables -->"
 
 
@@ -30,7 +31,9 @@ def lines(provider: Provider) -> Iterator[str]:
 
 
 def _looks(each: Collection) -> str:
-    return f"every {each.every_s // 60} min, whole" if each.every_s else "changes"
+    if not each.every_s:
+        return "changes"
+    return f"every {each.every_s // 60} min" + (", whole" if each.every_s >= HOUR_S else "")
 
 
 def _compared(each: Collection) -> str:

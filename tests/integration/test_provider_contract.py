@@ -252,7 +252,8 @@ def connect(sandbox: RunningSandbox, adapter: Adapter) -> Credential:
 
 def import_grant(sandbox: RunningSandbox, adapter: Adapter) -> Credential:
     made = sandbox.control("POST", "apps", {})
-    app = connections.create_oauth_app({"provider": adapter.key, "name": "Ours", **made}, by=None)
+    asked = {"provider": adapter.key, "name": "Ours", "properties": dict(adapter.app_properties), **made}
+    app = connections.create_oauth_app(asked, by=None)
     grant = sandbox.control("POST", "grants", {"provider": adapter.key, "client_id": app.client_id})
     secrets, typed = adapter.imports(grant)
     data = {"provider": adapter.key, "kind": adapter.oauth_kind, "oauth_app": app, "name": "Imported"}

@@ -30,6 +30,7 @@ PROVIDER = Provider(
     dropped=(
         "White space between JSON tokens.",
         "`fields` of a ticket, which says the same as `custom_fields`.",
+        "`ticket_id` is added to comments, which do not say whose they are.",
         "`deleted_at` of an organization, which only one of Zendesk’s routes tells: the record arrives as deleted.",
         "The values of a deleted custom object record, all `[DELETED]`: it arrives with the last known content.",
     ),

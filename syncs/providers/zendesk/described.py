@@ -5,7 +5,7 @@ from syncs.providers.kit.catalogue import Field
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing
 from syncs.providers.zendesk import tickets
 from syncs.providers.zendesk.catalogue import BY_ID
-from syncs.providers.zendesk.exports import items_of
+from syncs.providers.zendesk.exports import Exports, items_of
 from syncs.providers.zendesk.lists import Lists
 from syncs.providers.zendesk.resource import API, OBJECT, Found, Resource
 
@@ -17,10 +17,12 @@ _OWN = {
 }
 
 
-async def fields(lists: Lists, resource: Resource) -> tuple[Field, ...]:
+async def fields(exports: Exports, lists: Lists, resource: Resource) -> tuple[Field, ...]:
     """Zendesk describes its own fields in its docs only; while there is no record, there are none."""
     if resource.found is Found.OF_TICKETS:
         item = await tickets.sample(lists, resource)
+    elif resource.found is Found.TIMED and not resource.listed:
+        item = await exports.sample(resource)
     else:
         item = await lists.sample(resource, resource.list_path)
     parts = raw.split(item) if item is not None else {}

@@ -20,7 +20,7 @@ from syncs.providers.zendesk.objects import head_of, moment
 from syncs.providers.zendesk.resource import Found, Resource
 
 PAGE, LEAST_PAGE = 1_000, 100
-HELD_BACK_S = 120  # nothing of the last minute is told, and no export may begin within it
+BACK_S = 15 * 60  # where looking begins, before now: nothing of the last minute is told, and clocks differ
 LEFT_TO_OTHERS = 2  # of the ten exports of a minute
 BEGINNING: Cursor = {"t": 0}
 
@@ -75,9 +75,11 @@ class Exports:
                 raise ExportsBusy(page.busy_s)
             place = page.place
 
-    async def probe(self, resource: Resource) -> None:
-        """Read one record: raises what keeps us from the export."""
-        await self.client.get(resource.path, {"start_time": 0, "per_page": 1})
+    async def sample(self, resource: Resource) -> msgspec.Raw | None:
+        """One record, or what keeps us from the export is raised; None while there is none."""
+        answer = await self.client.get(resource.path, {"start_time": 0, "per_page": 1})
+        found = raw.find(answer.body, resource.items)
+        return next(iter(raw.split_list(found)), None) if found is not None else None
 
     async def _page(self, resource: Resource, place: Cursor, params: Mapping[str, str], size: int) -> ExportPage:
         at = {"cursor": place["after"]} if "after" in place else {"start_time": place["t"]}
@@ -88,7 +90,7 @@ class Exports:
         following, more = follow(resource, body, items, place)
         now = to_unix(answer.moment())
         if not more and following["t"] > now:  # once that clock is put right, changes are stamped earlier than these
-            following = {"t": now - HELD_BACK_S}
+            following = {"t": now - BACK_S}
         return ExportPage(body, items, answer.read_no, following, more, _busy_s(answer))
 
 

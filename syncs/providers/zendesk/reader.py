@@ -24,7 +24,8 @@ from syncs.providers.zendesk.exports import Exports, items_of
 from syncs.providers.zendesk.lists import Lists
 from syncs.providers.zendesk.resource import API, Found, Resource
 
-ME = f"{API}/users/me.json"
+SETTINGS = f"{API}/account/settings.json"
+ME = f"{API}/users/me.json"  # answers everybody, with 200: proves nothing, and has no dead token renewed
 MANY = 100
 
 
@@ -47,8 +48,9 @@ class ZendeskReader:
         self.exports, self.lists = Exports(client), Lists(client)
 
     async def check(self) -> Account:
-        """Whose access this is. Zendesk answers everybody, so the answer must name somebody; exports need an admin."""
+        """Whose access this is: the account's settings prove it good, and exports need an administrator."""
         try:
+            await self.client.get(SETTINGS)
             answer = await self.client.get(ME)
         except (NoAccount, ObjectGone) as error:
             raise CredentialsRefused(error.message, next_step=error.next_step, detail=error.detail) from None
@@ -80,14 +82,14 @@ class ZendeskReader:
         return (*COLLECTIONS, *own)
 
     async def fields(self, collection: Collection) -> tuple[Field, ...]:
-        return await described.fields(self.lists, _resource(collection))
+        return await described.fields(self.exports, self.lists, _resource(collection))
 
     async def probe(self, collection: Collection) -> None:
         resource = _resource(collection)
         if resource.found is Found.OF_TICKETS:
             await tickets.sample(self.lists, resource)
         elif resource.found in (Found.EXPORT, Found.TIMED):
-            await self.exports.probe(resource)
+            await self.exports.sample(resource)
         else:
             await self.lists.sample(resource, resource.list_path)
 
@@ -100,8 +102,8 @@ class ZendeskReader:
         return value if isinstance(value, int) else None
 
     async def start(self, feed: str, collections: Sequence[Collection]) -> Cursor:
-        """Two minutes ago, by Zendesk's clock or ours, whichever is behind: exports tell nothing of the last minute."""
-        answer = await self.client.get(ME)
+        """Fifteen minutes ago, by Zendesk's clock or ours, whichever is behind."""
+        answer = await self.client.get(SETTINGS)
         return walks.start(_resource(collections[0]), answer.moment())
 
     def backfill(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[Page]:
@@ -122,7 +124,7 @@ class ZendeskReader:
             return [record for part in parts for record in await self.lists.many(resource, part)]
         if resource.one:
             return await self._one_by_one(resource, ids)
-        answer = await self.client.get(ME)
+        answer = await self.client.get(SETTINGS)
         found: dict[str, RawRecord] = {}
         if resource.found is Found.WHOLE:
             pages = self.lists.pages(resource, resource.list_path)

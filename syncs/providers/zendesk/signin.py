@@ -68,12 +68,22 @@ KINDS = (
     CredentialKind(
         "zendesk_oauth2",
         "Sign in to Zendesk",
+        fields=(
+            SetupField(
+                "secret",
+                "Refresh token",
+                "Only to bring along a connection made elsewhere with the same OAuth client.",
+                secret=True,
+                required=False,
+            ),
+        ),
         oauth=OAUTH,
+        imports="secret",
         help="You are sent to your Zendesk, and allow reading there.",
     ),
     CredentialKind(
         "zendesk_client_credentials",
-        "OAuth client, without a browser",
+        "OAuth client",
         fields=(
             SUBDOMAIN,
             SetupField(
@@ -85,7 +95,7 @@ KINDS = (
             SetupField("client_secret", "Client secret", "Shown once, when the client is saved.", secret=True),
         ),
         mint=Mint(client_credentials, error=token_error, lifetime_s=None),
-        help="The OAuth client acts for the administrator who made it.",
+        help="Without a browser: the OAuth client acts for the administrator who made it.",
     ),
     CredentialKind(
         "zendesk_api_token",

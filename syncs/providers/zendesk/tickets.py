@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from syncs.providers.kit import raw
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape, UpstreamFailed
 from syncs.providers.kit.records import Cursor, Page, RawRecord, Skipped
 from syncs.providers.zendesk.catalogue import TICKET
@@ -70,7 +71,7 @@ async def _of_one(lists: Lists, resource: Resource, ticket: str) -> Found:
     skipped: tuple[Skipped, ...] = ()
     try:
         async for page in lists.pages(resource, path_of(resource, ticket)):
-            records += page.records
+            records += [msgspec.structs.replace(each, data=owned(each.data or b"{}", ticket)) for each in page.records]
             skipped += page.skipped
     except ObjectGone:
         return [], ()
@@ -80,19 +81,28 @@ async def _of_one(lists: Lists, resource: Resource, ticket: str) -> Found:
     return records, skipped
 
 
+def owned(data: bytes, ticket: str) -> bytes:
+    """The part with `ticket_id`: comments come without, and would belong to nobody."""
+    if raw.find(data, "ticket_id") is not None:
+        return data
+    return data[:-1] + (b"," if len(data) > 2 else b"") + b'"ticket_id":' + ticket.encode() + b"}"
+
+
 def path_of(resource: Resource, ticket: str) -> str:
     return resource.path.replace("{ticket}", ticket)
 
 
 async def sample(lists: Lists, resource: Resource) -> msgspec.Raw | None:
-    """One part of some ticket; None while there is no ticket."""
-    ticket = await lists.sample(TICKET, TICKET.list_path)
-    if ticket is None:
+    """One part of some ticket; None while there is none."""
+    found = await lists.sample(TICKET, TICKET.list_path)
+    if found is None:
         return None
+    ticket = id_of(TICKET, head_of(found))
     try:
-        return await lists.sample(resource, path_of(resource, id_of(TICKET, head_of(ticket))))
+        part = await lists.sample(resource, path_of(resource, ticket))
     except ObjectGone:
         return None
+    return None if part is None else msgspec.Raw(owned(raw.compact(part), ticket))
 
 
 Handled = list[Any] | None

@@ -11,7 +11,7 @@ from syncs.providers.kit.times import to_unix
 from syncs.providers.zendesk import tickets
 from syncs.providers.zendesk.catalogue import TICKET
 from syncs.providers.zendesk.errors import TooRecent
-from syncs.providers.zendesk.exports import BEGINNING, HELD_BACK_S, ExportPage, Exports, items_of
+from syncs.providers.zendesk.exports import BACK_S, BEGINNING, ExportPage, Exports, items_of
 from syncs.providers.zendesk.lists import Lists
 from syncs.providers.zendesk.objects import head_of, id_of, is_deleted, to_records
 from syncs.providers.zendesk.resource import Found, Resource
@@ -21,7 +21,7 @@ OVERLAP_S = 15 * 60
 
 def start(resource: Resource, now: datetime) -> Cursor:
     """Where changes are looked for from `now` on."""
-    since = to_unix(now) - HELD_BACK_S
+    since = to_unix(now) - BACK_S
     return {} if resource.found is Found.WHOLE else {"t": since}
 
 

@@ -29,6 +29,7 @@ class Adapter:
     kind         the pasted credential kind that tests connect by, with `secrets` and `settings`
     oauth_kind   the kind whose grant can be imported and renewed; empty: there is none
     imports      (grant) -> what importing it takes: secrets and settings
+    app_properties  what its OAuth apps have beside id and secret
     rotating     sandbox settings that make refresh tokens rotate at once, None where they never do
     four         other collections to sync beside `collection`, and `closed` with the path a fault closes it by
     closed       (collection, path)
@@ -52,6 +53,7 @@ class Adapter:
     imports: Callable[[dict[str, Any]], tuple[dict[str, str], dict[str, str]]] = lambda grant: ({}, {})
     settings: Mapping[str, Any] = field(default_factory=dict)
     credential_settings: Mapping[str, str] = field(default_factory=dict)
+    app_properties: Mapping[str, str] = field(default_factory=dict)
     rotating: Mapping[str, Any] | None = None
     seeds: Mapping[str, int] = field(default_factory=dict)
     page_tokens: bool = True

@@ -82,17 +82,29 @@ def hubspot_sample(request: httpx.Request) -> httpx.Response:
     return portal(request)
 
 
+def zendesk_sample(request: httpx.Request) -> httpx.Response:
+    """Five tickets on export pages of two."""
+    if request.url.path.endswith("account/settings.json"):
+        return answer({"settings": {}})
+    start = int(request.url.params.get("cursor") or 0)
+    tickets = [{"id": n, "status": "open", "generated_timestamp": 1795424000 + n} for n in range(1, 6)]
+    rest = {"after_cursor": str(min(start + 2, 5)), "end_of_stream": start + 2 >= 5}
+    return answer({"tickets": tickets[start : start + 2], **rest})
+
+
 SAMPLES = {
     "salesforce": salesforce_sample,
     "stripe": stripe_sample,
     "jira": jira_sample(),
     "hubspot": hubspot_sample,
+    "zendesk": zendesk_sample,
 }
 SAMPLED = {
     "salesforce": "salesforce:contact",
     "stripe": "stripe:customer",
     "jira": "jira:issue",
     "hubspot": "hubspot:contact",
+    "zendesk": "zendesk:ticket",
 }
 
 
@@ -213,6 +225,7 @@ _T = {
     "stripe": 1795424000,
     "jira": "2026-11-23T08:00:00.000Z",
     "hubspot": "2026-11-23T08:00:00.000Z",
+    "zendesk": 1795424000,
 }
 
 
