@@ -102,11 +102,12 @@ def granted_columns(credential: Credential, way: OAuth2 | Mint, grant: TokenGran
         secrets["refresh_token"] = grant.refresh_token
     columns = {
         "secrets": secrets,
-        "settings": {**credential.settings, **({"instance_url": grant.api_url} if grant.api_url else {})},
         "state": CredentialState.OK,
         "access_expires_at": renewal_time(grant, way.lifetime_s, now),
         **NO_TROUBLE,
     }
+    if grant.api_url:  # else settings are left alone: a person may be changing them
+        columns["settings"] = {**credential.settings, "instance_url": grant.api_url}
     return columns | ({"account_id": grant.account_id} if grant.account_id else {})
 
 

@@ -212,7 +212,7 @@ def create_credential(data: Mapping[str, Any], *, by: Any) -> Credential:
 
 
 def update_credential(credential: Credential, data: Mapping[str, Any], *, by: Any) -> Credential:
-    """Rename, or replace the secrets: then they are checked first. Raises Problem naming the field."""
+    """Rename, replace the secrets (they are checked first), or change what is read. Raises Problem naming the field."""
     provider = PROVIDERS[credential.provider]
     if data.get("secrets"):
         pasted.fill(
@@ -222,9 +222,21 @@ def update_credential(credential: Credential, data: Mapping[str, Any], *, by: An
         sites.settle(credential)
         account = check(credential)
         check_same_account(known_id, account.id or credential.account_id, account.name)
+    elif "settings" in data:
+        _edit(credential, provider.kind(credential.kind), data["settings"])
     credential.name = pasted.text(data, "name", credential.name)
     credential.metadata = data.get("metadata", credential.metadata) or {}
-    return _store(credential, by, "connection.changed", is_fresh=bool(data.get("secrets")))
+    is_fresh = bool(data.get("secrets"))
+    return _store(credential, by, "connection.changed", is_fresh=is_fresh, is_edited="settings" in data)
+
+
+def _edit(credential: Credential, kind: CredentialKind, typed: Mapping[str, Any]) -> None:
+    """Change what may be changed without the secrets; what is not among it stays. Raises Problem naming the field."""
+    fields = [field for field in kind.editable if field.key in typed]
+    credential.refresh_from_db(fields=["settings"])
+    kept = {key: value for key, value in credential.settings.items() if key not in {field.key for field in fields}}
+    credential.settings = {**kept, **pasted.cleaned(fields, {key: str(value) for key, value in typed.items()})}
+    cache.delete(f"collections-{credential.pk}")
 
 
 def check_same_account(known_id: str, found_id: str, name: str) -> None:
@@ -237,13 +249,19 @@ def check_same_account(known_id: str, found_id: str, name: str) -> None:
         )
 
 
-def _store(credential: Credential, by: Any, action: str, *, is_fresh: bool = True) -> Credential:
-    """is_fresh: the secrets are new, too; else they stay as stored, for a worker may have renewed them meanwhile."""
+def _store(
+    credential: Credential, by: Any, action: str, *, is_fresh: bool = True, is_edited: bool = False
+) -> Credential:
+    """is_fresh: the secrets are new, too; else they stay as stored, for a worker may have renewed them meanwhile.
+
+    is_edited: so are settings; else they stay as stored.
+    """
     with transaction.atomic():
         if is_fresh:
             save_fresh(credential)
         else:
-            credential.save(update_fields=["name", "metadata", "updated_at"])
+            columns = ["name", "metadata", "updated_at", *(["settings"] if is_edited else [])]
+            credential.save(update_fields=columns)
         audit.record(by, action, credential, {"provider": credential.provider, "kind": credential.kind})
         wake_syncs(credential)
     changes.announce("credentials", f"credential-{credential.pk}")

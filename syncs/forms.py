@@ -1,6 +1,6 @@
 """Forms of the syncs pages. They follow the provider catalogue; services do the work and the checking."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -10,7 +10,7 @@ from syncs import hosts
 from syncs.coverage import hours
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, Site
-from syncs.providers.kit.values import LOGIN_URL
+from syncs.providers.kit.values import LOGIN_URL, BadValue
 from syncs.states import Removal
 
 HOST = "host"
@@ -90,9 +90,13 @@ class RedirectForm(forms.Form):
         label="Name of the connection", max_length=100, required=False, help_text="For example “Sales production”."
     )
 
-    def __init__(self, *args: Any, apps: Sequence[OAuthApp], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, apps: Sequence[OAuthApp], kind: CredentialKind, **kwargs: Any) -> None:
         super().__init__(*args, **{"initial": {"app": apps[0].pk if apps else None}, **kwargs})
         self.fields["app"].queryset = OAuthApp.objects.filter(pk__in=[app.pk for app in apps])  # type: ignore[attr-defined]
+        add_editable(self, kind)
+
+    def settings(self) -> dict[str, str]:
+        return editable_of(self)
 
 
 class PasteForm(forms.Form):
@@ -165,7 +169,40 @@ class ReplaceForm(forms.Form):
 
 
 class NameForm(forms.Form):
+    """A connection's name, and what it reads where its kind lets one choose."""
+
     name = forms.CharField(label="Name", max_length=100)
+
+    def __init__(self, *args: Any, credential: Credential, kind: CredentialKind, **kwargs: Any) -> None:
+        super().__init__(*args, **{"initial": {**credential.settings, "name": credential.name}, **kwargs})
+        add_editable(self, kind)
+
+    def settings(self) -> dict[str, str]:
+        return editable_of(self)
+
+
+def add_editable(form: forms.Form, kind: CredentialKind) -> None:
+    """The fields of a kind that say what is read. What is typed has its one spelling then; a bad one is told there."""
+    for field in kind.editable:
+        form.fields[field.key] = form_field(field)
+        form.fields[field.key].validators.append(_cleans(field))
+    form.editable = kind.editable  # type: ignore[attr-defined]
+
+
+def editable_of(form: Any) -> dict[str, str]:
+    """What was typed into them, in its one spelling; empty ones too, for they empty what was there."""
+    typed = {field.key: (field, form.cleaned_data.get(field.key) or "") for field in form.editable}
+    return {key: field.clean(value) if value else "" for key, (field, value) in typed.items()}
+
+
+def _cleans(field: SetupField) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        try:
+            field.clean(value)
+        except BadValue as error:
+            raise forms.ValidationError(str(error)) from None
+
+    return check
 
 
 def form_field(field: SetupField) -> forms.Field:

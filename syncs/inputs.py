@@ -69,7 +69,10 @@ def change_credential(credential: Credential, body: CredentialPatch, *, by: Any)
         secrets, settings = parted(provider, kind, without_masked(sent))
         names = [*(field.key for field in kind.fields), HOST, LOGIN_URL, SITE_ID]
         kept = {name: credential.settings[name] for name in names if name in credential.settings}
-        if secrets or {**kept, **settings} != kept:
+        changed = {name for name, value in settings.items() if value != kept.get(name, "")}
+        if changed and not secrets and changed <= {field.key for field in kind.editable}:
+            data["settings"] = settings
+        elif secrets or changed:
             # Stored secrets do not follow to another place: it could be one that somebody has set up to catch them.
             places = hosts.place_names(provider, kind)
             moved = [name for name in places if settings.get(name, kept.get(name)) != kept.get(name)]

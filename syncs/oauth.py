@@ -5,7 +5,9 @@ stored as a hash, and good for ten minutes.
 """
 
 import hashlib
+import json
 import secrets as random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -50,11 +52,15 @@ def begin(
     by: Any,
     session_key: str,
     name: str = "",
+    settings: Mapping[str, str] | None = None,
     credential: Credential | None = None,
     return_url: str = "",
     return_state: str = "",
 ) -> str:
-    """Where to send the person: the provider's authorize URL. With `credential`, the grant replaces that one's."""
+    """Where to send the person: the provider's authorize URL. With `credential`, the grant replaces that one's.
+
+    settings  what the connection shall read, cleaned; kept until the person is back
+    """
     oauth = oauth_of(app, kind_key)
     state, verifier = generate_token(48), generate_token(64)
     PendingConnection.objects.filter(expires_at__lt=timezone.now()).delete()
@@ -63,7 +69,7 @@ def begin(
         oauth_app=app,
         kind=kind_key,
         name=name,
-        secrets={"code_verifier": verifier},
+        secrets={"code_verifier": verifier, "settings": json.dumps(dict(settings or {}))},
         credential=credential,
         session_hash=hashed(session_key),
         started_by=getattr(by, "username", "") or getattr(by, "actor_name", ""),
@@ -218,7 +224,8 @@ def _granted(pending: PendingConnection, code: str) -> Credential:
     credential = pending.credential or Credential(provider=app.provider, kind=pending.kind)
     credential.oauth_app = app
     credential.name = credential.name or pending.name or f"{PROVIDERS[app.provider].label} account"
-    credential.settings = {**credential.settings, **pasted.app_place(app)}
+    picked = json.loads(pending.secrets.get("settings", "{}"))
+    credential.settings = {**credential.settings, **picked, **pasted.app_place(app)}
     for column, value in access.granted_columns(credential, oauth, grant, timezone.now()).items():
         setattr(credential, column, value)
     return credential

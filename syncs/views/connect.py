@@ -70,7 +70,7 @@ def connect_provider(request: HttpRequest, provider_key: str) -> HttpResponse:
     way = next((way for way in offered if way.key == request.GET.get("way")), offered[0])
     apps = apps_for(request, provider, way.kind)
     if way.by_redirect:
-        context = connect_context(request, provider, way, apps, RedirectForm(apps=apps))
+        context = connect_context(request, provider, way, apps, RedirectForm(apps=apps, kind=way.kind))
         return web.page_or_fragment(request, "syncs/connect_provider.html", "syncs/_connect_form.html", context)
     posted = request.POST if request.method == "POST" else None
     form = PasteForm(posted, provider=provider, kind=way.kind, apps=apps)

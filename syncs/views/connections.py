@@ -39,7 +39,7 @@ def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
         "kind": PROVIDERS[credential.provider].kind(credential.kind),
         "trouble": queries.credential_trouble(credential),
         "syncs": credential.syncs.all(),
-        "name_form": NameForm(initial={"name": credential.name}),
+        "name_form": NameForm(credential=credential, kind=PROVIDERS[credential.provider].kind(credential.kind)),
         "budgets": budgets(credential),
     }
     return web.page_or_fragment(request, "syncs/connection.html", "syncs/_connection_state.html", context)
@@ -57,11 +57,13 @@ def connection_test(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def connection_rename(request: HttpRequest, pk: UUID) -> HttpResponse:
     credential = get_object_or_404(Credential.objects.editable_by(request.user), pk=pk)
-    form = NameForm(request.POST)
+    kind = PROVIDERS[credential.provider].kind(credential.kind)
+    form = NameForm(request.POST, credential=credential, kind=kind)
     if form.is_valid():
-        services.update_credential(credential, {"name": form.cleaned_data["name"]}, by=request.user)
-        return web.go_to(request, _page(credential), "Name saved.")
-    context = {"credential": credential, "name_form": form}
+        data = {"name": form.cleaned_data["name"], "settings": form.settings()}
+        services.update_credential(credential, data, by=request.user)
+        return web.go_to(request, _page(credential), "Saved." if kind.editable else "Name saved.")
+    context = {"credential": credential, "kind": kind, "name_form": form}
     return web.page_or_fragment(request, "syncs/connection_rename.html", "syncs/_name_form.html", context)
 
 

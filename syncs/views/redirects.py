@@ -29,7 +29,7 @@ def oauth_begin(request: HttpRequest, provider_key: str) -> HttpResponse:
     if way is None:
         raise Http404
     apps = apps_for(request, provider, way.kind)
-    form = RedirectForm(request.POST, apps=apps)
+    form = RedirectForm(request.POST, apps=apps, kind=way.kind)
     if not form.is_valid():
         context = connect_context(request, provider, way, apps, form)
         return web.page_or_fragment(request, "syncs/connect_provider.html", "syncs/_connect_form.html", context)
@@ -39,6 +39,7 @@ def oauth_begin(request: HttpRequest, provider_key: str) -> HttpResponse:
         by=request.user,
         session_key=session_key(request),
         name=form.cleaned_data["name"],
+        settings=form.settings(),
         return_url=reverse("syncs:create") if request.GET.get("for") == FOR_SYNC else "",
     )
     return leave(request, url, provider.label)

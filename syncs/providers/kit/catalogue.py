@@ -38,9 +38,10 @@ DELETES_IN_WORDS = {
 class SetupField:
     """One thing a person types or pastes to connect. `secret` ones are encrypted and never shown again.
 
-    aliases  other names the API takes it by
-    lines    several lines are pasted (a PEM key)
-    clean    what was typed -> the same in its one spelling; raises BadValue, whose text stands at the field
+    aliases   other names the API takes it by
+    lines     several lines are pasted (a PEM key)
+    editable  says what is read, not whose or where: asked before a redirect, and changed later without the secrets
+    clean     what was typed -> the same in its one spelling; raises BadValue, whose text stands at the field
     """
 
     key: str
@@ -52,6 +53,7 @@ class SetupField:
     choices: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     lines: bool = False
+    editable: bool = False
     clean: Callable[[str], str] = str.strip
 
 
@@ -209,6 +211,11 @@ class CredentialKind:
     hosts: tuple[str, ...] = ()
     request_headers: Headers | None = None
     request_params: Headers | None = None
+
+    @property
+    def editable(self) -> tuple[SetupField, ...]:
+        """The fields that may be changed by themselves."""
+        return tuple(field for field in self.fields if field.editable)
 
 
 @dataclass(frozen=True)
