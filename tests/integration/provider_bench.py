@@ -106,3 +106,12 @@ async def stripe(sandbox: RunningSandbox, key: str = "rk_test_sandbox_demo", **s
     headers = PROVIDERS["stripe"].request_headers({"secret": key}, {})
     async with make_http() as http:
         yield await Bench("stripe", http, Pasted(Access(sandbox.stripe, headers)), settings).open()
+
+
+@asynccontextmanager
+async def github(
+    sandbox: RunningSandbox, key: str = "github_pat_sandbox_demo", **settings: Any
+) -> AsyncIterator[Bench]:
+    headers = PROVIDERS["github"].request_headers({"secret": key}, {})
+    async with make_http() as http:
+        yield await Bench("github", http, Pasted(Access(sandbox.side("github"), headers)), settings).open()

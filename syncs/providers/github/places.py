@@ -3,6 +3,7 @@
 Docs: https://docs.github.com/rest/repos/repos, https://docs.github.com/rest/apps/installations
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -69,6 +70,10 @@ class Found:
         """Of the request that fixed what there is: its first."""
         return min(place.read_no for place in self.repositories)
 
+    def ids(self, resource: Resource) -> set[str]:
+        """The ids of the places a list hangs on."""
+        return {place.id for place in self.of(resource)}
+
     def of(self, resource: Resource) -> tuple[Place, ...]:
         """The places a list hangs on. All repositories are one list of one place."""
         if resource.over is Over.ACCOUNT:
@@ -76,20 +81,33 @@ class Found:
         return self.repositories if resource.over is Over.REPOSITORY else self.organisations
 
 
-_found: "WeakKeyDictionary[Client, Found]" = WeakKeyDictionary()
+class _Once:
+    """What was found for a client, and the lock under which it is asked for: a run's feeds all want it at once."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.found: Found | None = None
+
+
+_once: "WeakKeyDictionary[Client, _Once]" = WeakKeyDictionary()
 
 
 async def find(client: Client) -> Found:
-    """The places a connection reads; the same throughout a run, for a client lives as long.
+    """The places a connection reads; the same throughout a run, for a client lives as long. Raises as `find_anew`.
+
+    Whoever asked first: `read_no` of these is another feed's, and says nothing in ours.
+    """
+    once = _once.setdefault(client, _Once())
+    async with once.lock:
+        once.found = once.found or await find_anew(client)
+        return once.found
+
+
+async def find_anew(client: Client) -> Found:
+    """The places there are now, asked for in our own name: their `read_no` may order our records.
 
     Raises PermissionMissing when there is not one repository: what is left of a lost access must not pass for empty.
     """
-    if client not in _found:
-        _found[client] = await _find(client)
-    return _found[client]
-
-
-async def _find(client: Client) -> Found:
     selection = Selection.of(client.settings)
     repositories: dict[int, Place] = {}
     organisations: dict[int, Place] = {}

@@ -5,13 +5,14 @@ look has no state of is new (created, or let in, since): its history is read the
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from syncs.providers.github import commits, walks
 from syncs.providers.github.catalogue import BY_ID, COLLECTIONS, How, Over, Resource
 from syncs.providers.github.errors import Blocked, FeatureOff, NotThere
 from syncs.providers.github.lists import Inner, Lists
-from syncs.providers.github.places import INSTALLATION, Place, find
+from syncs.providers.github.places import INSTALLATION, Place, find, find_anew
 from syncs.providers.github.reading_one import read, repositories
 from syncs.providers.github.walks import RUNS_BACK_S, State, Step
 from syncs.providers.kit import raw
@@ -20,8 +21,9 @@ from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import PermissionMissing, ProviderError, UnexpectedShape
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
 from syncs.providers.kit.times import to_unix
+from syncs.providers.kit.together import together
 
-HEADS_AT_START = 300  # more repositories' commits are read twice rather than asking for longer than a run lasts
+HEADS_AT_START = 100  # of more repositories the commits are read twice, rather than asking longer than a run lasts
 PROBED = 3
 PASSED_OVER = (NotThere, Blocked, FeatureOff, PermissionMissing)
 
@@ -50,17 +52,20 @@ class GitHubReader:
 
     async def fields(self, collection: Collection) -> tuple[Field, ...]:
         """The fields of some record: GitHub describes them in its docs only. Empty while there is none."""
-        resource = _resource(collection)
+        sample = await self._sample(_resource(collection))
+        parts = raw.split(sample.data or b"{}") if sample else {}
+        return tuple(Field(key, raw.value_type(each), key, key == "id") for key, each in parts.items())
+
+    async def _sample(self, resource: Resource) -> RawRecord | None:
+        """A record out of one of the first places."""
+        if resource.over is Over.ACCOUNT:
+            return (await self._repositories(resource))[0]
         for place in (await find(self.client)).of(resource)[:PROBED]:
-            try:
+            with suppress(*PASSED_OVER):
                 async for step in self._history(resource, place, None):
-                    for record in step.records:
-                        parts = raw.split(record.data or b"{}")
-                        return tuple(Field(key, raw.value_type(each), key, key == "id") for key, each in parts.items())
-                    break
-            except PASSED_OVER:
-                continue
-        return ()
+                    if step.records:
+                        return step.records[0]
+        return None
 
     async def probe(self, collection: Collection) -> None:
         """One record of one of the first repositories. Raises what the last of them said if none lets us."""
@@ -94,15 +99,19 @@ class GitHubReader:
         now = to_unix(self.client.server_now())
         if resource.how is How.WHOLE:
             return {"t": now}
-        states: dict[str, State] = {}
-        for place in found.of(resource)[: HEADS_AT_START if resource.how is How.HEAD else None]:
-            try:
-                states[place.id] = (
-                    await commits.head_of(self.lists, resource, place) if resource.how is How.HEAD else now
-                )
-            except PASSED_OVER:
-                continue  # its look finds it without a state, and reads it whole
+        states: dict[str, State] = dict.fromkeys(found.ids(resource), now)
+        if resource.how is How.HEAD:
+            first = found.of(resource)[:HEADS_AT_START]
+            heads = await together(self._head(resource, place) for place in first)
+            states = {place.id: head for place, head in zip(first, heads, strict=True) if head is not None}
         return {"t": now, "places": states, "deep_at": now}
+
+    async def _head(self, resource: Resource, place: Place) -> str | None:
+        """None where it is not shown: the first look finds the place without a state, and reads it whole."""
+        try:
+            return await commits.head_of(self.lists, resource, place)
+        except PASSED_OVER:
+            return None
 
     async def backfill(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[Page]:
         """All repositories, by id. Cursor: {"at": the one under way, "inner": where in it, "ok": one has answered}."""
@@ -132,7 +141,7 @@ class GitHubReader:
             yield Page(await self._repositories(resource), {"t": cursor.get("t", 0)}, done=True)
             return
         places = await find(self.client)
-        known = {place.id for place in places.of(resource)}
+        known = places.ids(resource)
         states = {key: state for key, state in (cursor.get("places") or {}).items() if key in known}
         look = cursor.get("look") or self._new_look(resource, cursor)
         refusals = Refusals(look["ok"])
@@ -142,7 +151,7 @@ class GitHubReader:
                 async for step in self._news(resource, place, states.get(place.id), inner, deep=look["deep"]):
                     refusals.ok = True
                     if step.inner is None and step.state is not None:
-                        states[place.id] = step.state
+                        states[place.id] = self._held_back(step.state, states.get(place.id))
                     look = {"deep": look["deep"], "began": look["began"], "ok": True, **_at(place, step)}
                     yield Page(step.records, {**cursor, **_known(cursor, states), "look": look}, done=False)
             except PASSED_OVER as error:
@@ -154,7 +163,7 @@ class GitHubReader:
         yield Page([], {**ended, **({"deep_at": look["began"]} if look["deep"] else {})}, done=True)
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
-        return await read(self.lists, _resource(collection), await find(self.client), ids)
+        return await read(self.lists, _resource(collection), ids)
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """All ids, from the lists themselves: GitHub has no shorter ones."""
@@ -164,6 +173,12 @@ class GitHubReader:
     async def reach(self, collection: Collection) -> dict[str, str]:
         """The repositories or organisations it is read from."""
         return {place.id: place.name for place in (await find(self.client)).of(_resource(collection))}
+
+    def _held_back(self, state: State, before: State) -> State:
+        """A time no later than now: a clock upstream that ran ahead must not carry us over what comes afterwards."""
+        if not isinstance(state, int):
+            return state
+        return max(before or 0, min(state, to_unix(self.client.server_now())))
 
     # --- One place ---------------------------------------------------------------------------------------------------
 
@@ -202,7 +217,7 @@ class GitHubReader:
         return [place for place in (await find(self.client)).of(resource) if place.rank >= rank]
 
     async def _repositories(self, resource: Resource) -> list[RawRecord]:
-        return repositories(self.lists, resource, await find(self.client))
+        return repositories(self.lists, resource, await find_anew(self.client))
 
     def _new_look(self, resource: Resource, cursor: Cursor) -> dict[str, Any]:
         began = to_unix(self.client.server_now())

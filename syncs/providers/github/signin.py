@@ -67,6 +67,7 @@ SELECTION = (
         "connection sees, later ones included.",
         required=False,
         example="acme/site, acme/api-*, other-org/*",
+        editable=True,
         clean=clean_selection,
     ),
     SetupField(
@@ -80,6 +81,7 @@ SELECTION = (
             (ARCHIVED, "Archived repositories"),
             (f"{FORKS} {ARCHIVED}", "Forks and archived repositories"),
         ),
+        editable=True,
     ),
 )
 SUBDOMAIN = SetupField(
@@ -148,8 +150,18 @@ KINDS = (
     CredentialKind(
         "github_oauth2",
         "Sign in with GitHub",
-        fields=SELECTION,
+        fields=(
+            *SELECTION,
+            SetupField(
+                "secret",
+                "Refresh token",
+                "Only to bring along a connection made elsewhere with the same app.",
+                secret=True,
+                required=False,
+            ),
+        ),
         oauth=oauth2("read:user", fields=(SUBDOMAIN,)),
+        imports="secret",
         help="You are sent to GitHub to allow reading. GitHub has no right to read private repositories only: it asks "
         "for more than we use.",
     ),

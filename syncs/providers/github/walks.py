@@ -3,7 +3,6 @@
 A walk is told what was known (`state`) and where it was cut short (`inner`), and ends with the state known afterwards.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,9 @@ from syncs.providers.github.places import Place
 from syncs.providers.kit.errors import UpstreamFailed
 from syncs.providers.kit.records import RawRecord
 from syncs.providers.kit.times import from_unix
+from syncs.providers.kit.together import together
 
-OVERLAP_S = 5 * 60  # lists run late, and clocks differ
+OVERLAP_S = 15 * 60  # lists run late, and clocks are set right
 RUNS_BACK_S = 6 * 3600  # a run younger than this may still change
 MOST_LOST = 3  # times a walk through one place is begun anew without getting on
 AT_ONCE = 20  # parents whose children are read together
@@ -173,7 +173,7 @@ async def with_children(
         todo = step.records[skip:]
         for start in range(0, len(todo), AT_ONCE):
             part = todo[start : start + AT_ONCE]
-            found = await asyncio.gather(*(lists.children(resource, place, each) for each in part))
+            found = await together(lists.children(resource, place, each) for each in part)
             records = [record for each in found for record in each]
             done = skip + start + len(part)
             if done < len(step.records):

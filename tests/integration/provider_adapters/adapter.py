@@ -173,10 +173,9 @@ class Granted:
         assert oauth is not None
         asked = {"grant_type": "refresh_token", "refresh_token": self.grant["refresh_token"]}
         request = oauth.request(self.grant["client_id"], self.grant["client_secret"], asked)
+        headers = {"Accept": "application/json", **request.headers}
         async with httpx.AsyncClient(trust_env=False) as http:
-            response = await http.post(
-                self.base + request.path, data=request.form, json=request.json, headers=dict(request.headers)
-            )
+            response = await http.post(self.base + request.path, data=request.form, json=request.json, headers=headers)
         if response.status_code != 200:
             raise oauth.error(response.status_code, response.content)
         renewed = oauth.parse(response.json())

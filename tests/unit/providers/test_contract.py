@@ -12,7 +12,7 @@ from syncs.providers import PROVIDERS, provider
 from syncs.providers.kit import errors
 from syncs.providers.kit.catalogue import Collection, Deletes, Provider
 from syncs.providers.kit.errors import ProviderError, RateLimited
-from tests.unit.providers.fakes import Time, answer, client_for, script
+from tests.unit.providers.fakes import BASE, Time, answer, client_for, script
 from tests.unit.providers.hubspot_portal import Portal
 from tests.unit.providers.jira_site import Site
 
@@ -92,12 +92,27 @@ def zendesk_sample(request: httpx.Request) -> httpx.Response:
     return answer({"tickets": tickets[start : start + 2], **rest})
 
 
+def github_sample(request: httpx.Request) -> httpx.Response:
+    """Five issues of one repository, on pages of two that go on by cursor."""
+    if request.url.path == "/user/repos":
+        return answer([{"id": 42, "full_name": "acme/site", "owner": {"id": 3, "login": "acme"}}])
+    stamps = [f"2026-11-23T08:0{number}:00Z" for number in range(1, 6)]
+    issues = [{"id": 900 + number, "number": number, "created_at": stamp, "updated_at": stamp}
+              for number, stamp in enumerate(stamps, 1)]  # fmt: skip
+    params = request.url.params
+    left = [each for each in issues if each["updated_at"] >= params.get("since", "")]
+    start = int(params.get("after", "0"))
+    more = {"Link": f'<{BASE}{request.url.path}?after={start + 2}>; rel="next"'} if start + 2 < len(left) else {}
+    return answer(left[start : start + 2], **more)
+
+
 SAMPLES = {
     "salesforce": salesforce_sample,
     "stripe": stripe_sample,
     "jira": jira_sample(),
     "hubspot": hubspot_sample,
     "zendesk": zendesk_sample,
+    "github": github_sample,
 }
 SAMPLED = {
     "salesforce": "salesforce:contact",
@@ -105,6 +120,7 @@ SAMPLED = {
     "jira": "jira:issue",
     "hubspot": "hubspot:contact",
     "zendesk": "zendesk:ticket",
+    "github": "github:issue",
 }
 
 
@@ -226,6 +242,7 @@ _T = {
     "jira": "2026-11-23T08:00:00.000Z",
     "hubspot": "2026-11-23T08:00:00.000Z",
     "zendesk": 1795424000,
+    "github": 1795424000,
 }
 
 

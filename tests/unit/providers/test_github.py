@@ -1,5 +1,6 @@
 """GitHub's own ways: what is selected, where walks go on, what refusals mean, how an app proves itself."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -26,7 +27,8 @@ from syncs.providers.kit.times import parse_http_date
 from syncs.providers.kit.values import BadValue
 from tests.unit.providers.fakes import BASE, NOW, Time, answer, client_for
 
-NOW_S = 1795424400  # 2026-11-23T09:00:00Z
+DATE_S = 1795424400  # 2026-11-23T09:00:00Z, as the answers' Date says
+NOW_S = DATE_S - 7200  # when most of it happens
 
 
 def at(seconds: int) -> str:
@@ -141,6 +143,26 @@ async def test_repositories_come_without_their_secret_and_only_those_wanted():
     assert b"s3cret" not in records[0].data
 
 
+async def test_a_runs_feeds_ask_for_the_repositories_once_but_records_of_them_bear_their_own_feeds_number():
+    """Read numbers of different feeds cannot be compared: another's would make our later reads pass for older ones."""
+    github, listed = GitHub(issues=lambda _: answer([])), []
+
+    def upstream(request):
+        listed.extend([request] if request.url.path == "/user/repos" else [])
+        return github(request)
+
+    numbers = iter([7_000_001, 7_000_002, 7_000_003, 3_000_001, 3_000_002, 3_000_003])
+    client = client_for(upstream, PROVIDER)
+    client._draw_read_no = lambda: next(numbers)
+    reader = PROVIDER.reader(client)
+    await asyncio.gather(*(look(reader, "issue", {"t": 0}) for _ in range(2)))
+    assert len(listed) == 1
+    [record] = [record async for page in reader.backfill(spec("repository"), None) for record in page.records]
+    assert record.read_no == 3_000_001
+    [gone] = await reader.read(spec("issue"), ["99/1"])
+    assert gone.read_no == 3_000_002
+
+
 async def test_a_named_repository_that_is_gone_stops_no_other():
     def upstream(request):
         if request.url.path == "/repos/acme/gone":
@@ -192,7 +214,7 @@ async def test_a_look_begins_before_the_newest_known():
     github = GitHub(issues=lambda _: answer([issue(1, NOW_S + 7)]))
     ids, cursor = await look(github.reader(), "issue", {"t": NOW_S, "places": {"42": NOW_S}, "deep_at": 0})
     asked = github.asked[0].url.params
-    assert asked["since"] == at(NOW_S - 300)
+    assert asked["since"] == at(NOW_S - 900)
     assert (asked["sort"], asked["direction"], asked["state"]) == ("updated", "asc", "all")
     assert ids == ["42/1"]
     assert cursor["places"] == {"42": NOW_S + 7}
@@ -282,7 +304,7 @@ async def test_a_heavy_page_is_asked_for_in_smaller_ones():
 
 
 async def test_pull_requests_are_read_down_to_what_is_known_and_the_newest_is_fixed_by_the_first_page():
-    pages = {1: [issue(9, NOW_S + 900), issue(8, NOW_S + 800)], 2: [issue(7, NOW_S + 700), issue(6, NOW_S - 900)]}
+    pages = {1: [issue(9, NOW_S + 900), issue(8, NOW_S + 800)], 2: [issue(7, NOW_S + 700), issue(6, NOW_S - 1900)]}
 
     def listed(request):
         page = int(request.url.params.get("page", 1))
@@ -301,9 +323,9 @@ async def test_reviews_are_read_for_each_pull_request_that_changed():
     def reviews(request):
         return answer([{"id": 5, "state": "APPROVED", "submitted_at": at(NOW_S)}])
 
-    pulls = [issue(9, NOW_S + 900), issue(8, NOW_S - 900)]
+    pulls = [issue(9, NOW_S + 900), issue(8, NOW_S - 1900)]
     github = GitHub(pulls=lambda _: answer(pulls), pulls_9_reviews=reviews)
-    cursor = {"t": NOW_S, "places": {"42": NOW_S}, "deep_at": NOW_S}
+    cursor = {"t": NOW_S, "places": {"42": NOW_S}, "deep_at": DATE_S}
     ids, cursor = await look(github.reader(), "review", cursor)
     assert ids == ["42/9/5"]
     assert cursor["places"]["42"] == NOW_S + 900
@@ -313,9 +335,9 @@ async def test_once_a_day_reviews_of_the_last_days_are_read_again():
     pulls = [issue(8, NOW_S - 10 * 86400)]
     github = GitHub(pulls=lambda _: answer(pulls), pulls_8_reviews=lambda _: answer([{"id": 5}]))
     reader = github.reader()
-    ids, cursor = await look(reader, "review", {"t": NOW_S, "places": {"42": NOW_S}, "deep_at": NOW_S - 86400})
+    ids, cursor = await look(reader, "review", {"t": NOW_S, "places": {"42": NOW_S}, "deep_at": DATE_S - 86400})
     assert ids == ["42/8/5"]
-    assert cursor["deep_at"] == NOW_S
+    assert cursor["deep_at"] == DATE_S
     assert (await look(reader, "review", cursor))[0] == []
 
 
@@ -364,6 +386,12 @@ async def test_an_empty_git_repository_is_empty():
     pages = [page async for page in reader.backfill(spec("commit"), None)]
     assert [record for page in pages for record in page.records] == []
     assert pages[-1].done
+
+
+async def test_a_clock_that_ran_ahead_carries_the_cursor_over_nothing():
+    github = GitHub(issues=lambda _: answer([issue(1, DATE_S + 600)]))
+    _, cursor = await look(github.reader(), "issue", {"t": NOW_S, "places": {"42": NOW_S}})
+    assert cursor["places"] == {"42": DATE_S}
 
 
 # --- Many repositories ---------------------------------------------------------------------------------------------
@@ -568,8 +596,8 @@ def test_refusals_mean_what_github_documents(given, kind):
     ("headers", "message", "wait_s"),
     [
         ({"Retry_After": "17"}, "You have exceeded a secondary rate limit.", 17),
-        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(NOW_S + 600)}, "API rate limit exceeded", 601),
-        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(NOW_S - 600)}, "API rate limit exceeded", 1),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(DATE_S + 600)}, "API rate limit exceeded", 601),
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(DATE_S - 600)}, "API rate limit exceeded", 1),
         ({"x_ratelimit_remaining": "4000"}, "You have exceeded a secondary rate limit.", 60),
     ],
 )
@@ -617,7 +645,7 @@ def test_an_apps_proof_is_signed_and_short(pem):
     assert request.path == "/app/installations/7/access_tokens"
     proof = request.headers["Authorization"].removeprefix("Bearer ")
     claims = jwt.decode(proof, RSAKey.import_key(pem), algorithms=["RS256"]).claims
-    assert claims == {"iss": "12", "iat": NOW_S - 60, "exp": NOW_S + 480}
+    assert claims == {"iss": "12", "iat": DATE_S - 60, "exp": DATE_S + 480}
     assert pem not in repr(request)
 
 
