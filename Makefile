@@ -1,6 +1,7 @@
 # What to type. Each target sets itself up first: Python 3.11+, make, gcc and git are all a machine needs.
 PYTHON ?= python3
-PYTEST = python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Four for two cores: what most tests do is to wait for processes.
+PYTEST = python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 ON = eval "$$(cat .venv/programs.sh)" && SEQUIN_TEST_BACKEND
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

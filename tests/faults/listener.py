@@ -34,19 +34,26 @@ class Listener(threading.Thread):
         asyncio.run(self._listen())
 
     def stop(self) -> list[Any]:
+        """All that was heard, with what is still on its way."""
         self._done.set()
-        self.join(30)
+        self.join(120)
+        assert not self.is_alive(), "does not stop listening"
         return self.heard
 
     async def _listen(self) -> None:
-        options = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.02, "allow_reconnect": True}
+        options = {
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.02,
+            "allow_reconnect": True,
+            "drain_timeout": 60,
+        }
         client = await self.nats.connect(**options, error_cb=_as_expected)
         await client.subscribe(f"{PREFIX}.>", cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1)
         await client.flush()
         self._listens.set()
         while not self._done.is_set():
             await asyncio.sleep(0.05)
-        await client.close()
+        await client.drain()
 
     async def _hear(self, message: Any) -> None:
         self.heard.append(message)

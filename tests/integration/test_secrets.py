@@ -101,9 +101,11 @@ def _renew(world: World) -> None:
 
 def _lose_upstream(world: World) -> None:
     """Broken answers of every kind, in the API and at the sign-in."""
-    for kind in ("server_error", "truncated", "malformed", "forbidden"):
-        for provider in ("salesforce", "stripe"):
+    for provider, path in (("salesforce", "FROM Contact"), ("stripe", "/v1/customers")):
+        for kind in ("server_error", "truncated", "malformed"):
             world.sandbox.control("POST", "faults", {"provider": provider, "kind": kind, "times": 4})
+        # One collection alone: what is forbidden is left for an hour, and nobody would miss the access lost below.
+        world.sandbox.control("POST", "faults", {"provider": provider, "kind": "forbidden", "times": 4, "path": path})
     world.wait_for(
         lambda: errors(world, "syncs_feed") and errors(world, "syncs_synccollection"), WAIT_S, "no trouble upstream"
     )
