@@ -10,6 +10,7 @@ from django.utils import timezone
 from django_q.models import Failure
 
 from sequin_console.common import heartbeats
+from syncs import hints
 from syncs.models import PendingConnection, RecordChange, RequestCount
 
 REQUESTS_KEPT = timedelta(days=8)
@@ -24,6 +25,7 @@ def prune() -> None:
     Session.objects.filter(expire_date__lt=now).delete()
     Failure.objects.filter(stopped__lt=now - FAILURES_KEPT).delete()
     RequestCount.objects.filter(hour__lt=now - REQUESTS_KEPT).delete()
+    hints.prune()
     heartbeats.prune()
 
 

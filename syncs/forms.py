@@ -234,6 +234,14 @@ def add_host_fields(form: forms.Form, offered: Sequence[Host], label: str) -> No
         form.fields[LOGIN_URL].widget.attrs["data-only-with"] = f"{HOST}={typed.key}"  # forms.js
 
 
+class SigningSecretForm(forms.Form):
+    """The secret that a provider signs its webhooks with, as the provider shows it."""
+
+    def __init__(self, *args: Any, field: SetupField, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["secret"] = form_field(field)
+
+
 # --- Syncs -----------------------------------------------------------------------------------------------------------
 
 

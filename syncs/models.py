@@ -75,6 +75,30 @@ class Credential(Leased, Troubled):
         return ICONS[CredentialState(self.state)]
 
 
+class Webhook(Troubled):
+    """Where the provider tells a connection of changes. Hints only: what is told is read again."""
+
+    credential = models.OneToOneField(Credential, on_delete=models.CASCADE, related_name="webhook")
+    path_hash = models.CharField(max_length=64, unique=True, help_text="sha256 of the address's unguessable end")
+    secrets = EncryptedJSONField(help_text="`path`: that end; `secret`: what deliveries are signed with")
+    upstream = models.JSONField(default=dict, blank=True, help_text="What names the registration at the provider.")
+    is_registered = models.BooleanField(default=False, help_text="Through the API; else a person does it by hand.")
+    lacking = models.CharField(max_length=500, blank=True, default="", help_text="What it does not tell of, and why.")
+    received = models.PositiveBigIntegerField(default=0, help_text="Deliveries that were proven.")
+    last_event_at = models.DateTimeField(null=True, blank=True)
+    refused = models.PositiveIntegerField(default=0, help_text="Deliveries with a wrong signature since a good one.")
+    refused_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="It ends upstream by itself then.")
+    tend_at = models.DateTimeField(null=True, blank=True, help_text="Renewed, or tried again, then; null: by hand.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["credential"]
+
+    def __str__(self) -> str:
+        return f"Webhook of {self.credential_id}"
+
+
 class PendingConnection(models.Model):
     """An OAuth redirect under way: what must still be known when the person comes back."""
 
@@ -271,6 +295,26 @@ class SyncCollection(Troubled):
     @property
     def phase_icon(self) -> str:
         return ICONS[Phase(self.phase)]
+
+
+class Hint(models.Model):
+    """A record that a webhook named, to be read again under its feed's lease. Merged as they are taken (hints.py).
+
+    Only ever added and taken away, so that receiving never waits for a row that a worker holds.
+    """
+
+    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="hints")
+    collection = models.ForeignKey(SyncCollection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    upstream_id = models.CharField(max_length=400, blank=True, help_text="Empty: something in the collection.")
+    due_at = models.DateTimeField(help_text="Not read before then.")
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["due_at"], name="hint_due")]
+
+    def __str__(self) -> str:
+        return self.upstream_id
 
 
 class Operation(models.TextChoices):

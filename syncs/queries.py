@@ -12,6 +12,7 @@ from django.utils import timezone
 from syncs import budget, census, sweeping
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
+from syncs.hook_rows import HookRow, hook_row
 from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.states import CredentialState, Phase, SyncState
@@ -44,6 +45,8 @@ class SyncRow:
     looked_at: datetime | None = None
     troubles: list[Trouble] = field(default_factory=list)
     held_deletes: int = 0
+    changed_at: datetime | None = None
+    hook: HookRow | None = None
 
     @property
     def problem(self) -> Trouble | None:
@@ -92,7 +95,7 @@ def trouble_of(unit: Any, about: str) -> Trouble | None:
 def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRow]:
     """All syncs an actor may see, with what lists tell of each; three queries however many there are."""
     chosen = Sync.objects.visible_to(actor) if syncs is None else syncs
-    rows = {sync.pk: SyncRow(sync) for sync in chosen.select_related("credential")}
+    rows = {sync.pk: SyncRow(sync) for sync in chosen.select_related("credential__webhook", "credential__oauth_app")}
     for row in SyncCollection.objects.filter(sync__in=list(rows)).exclude(phase=Phase.REMOVING):
         _add_collection(rows[row.sync_id], row)
     for feed in Feed.objects.filter(sync__in=list(rows)):
@@ -102,6 +105,7 @@ def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRo
         if found := trouble_of(feed, "Looking for changes"):
             summary.troubles.append(found)
     for summary in rows.values():
+        summary.hook = hook_row(summary.sync.credential, summary.changed_at)
         if found := share_trouble(summary.sync):
             summary.troubles.insert(0, found)
         if found := credential_trouble(summary.sync.credential):
@@ -113,6 +117,8 @@ def _add_collection(summary: SyncRow, row: SyncCollection) -> None:
     summary.collections_total += 1
     summary.live_records += row.live_count
     summary.held_deletes += row.held_deletes
+    if row.changed_at and (summary.changed_at is None or row.changed_at > summary.changed_at):
+        summary.changed_at = row.changed_at
     if row.phase in (Phase.WAITING, Phase.BACKFILLING):
         summary.backfilling += 1
     summary.read += row.backfill_read

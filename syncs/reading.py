@@ -1,8 +1,9 @@
 """Bringing feeds up to date: look for changes, read history, compare ids. Runs inside a worker's task.
 
 One lease covers all of a feed's walks. The order within a run: answer held deletes, fix where changes start (before the
-first history page, invariant 5), look for changes, then read history of all its collections side by side, then sweep
-and read again. Trouble holds back the smallest thing it can (invariant 9): a collection, the feed, or the credential.
+first history page, invariant 5), read what webhooks named, look for changes, then read history of all its collections
+side by side, then sweep and read again. Trouble holds back the smallest thing it can (invariant 9): a collection, the
+feed, or the credential.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, braking, budget, census, health, log, rereading, sweeping
+from syncs import access, braking, budget, census, health, hints, log, rereading, sweeping
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
@@ -104,6 +105,8 @@ class FeedRun:
     specs: dict[str, Collection] = field(default_factory=dict)
     not_before: datetime | None = None
     is_paused: bool = False
+    has_hints: bool = False  # webhooks had named something when the run began
+    is_look_asked: bool = False  # a webhook told of changes, but not of which records
 
     def __post_init__(self) -> None:
         numbers = itertools.count((self.feed.lease_no << 20) + 1)
@@ -124,6 +127,7 @@ class FeedRun:
             if not await self.orm(self.load):
                 return
             await self._guarded(self._begin())
+            await self._follow_hints()
             await self._guarded(self._look())
             backfilling = self._in(Phase.BACKFILLING)
             await self._side_by_side(self._guarded(self._backfill(row), row, Purpose.BACKFILL) for row in backfilling)
@@ -153,10 +157,26 @@ class FeedRun:
         for row in waiting:
             await self.orm(self._start_backfill, row)
 
+    async def _follow_hints(self) -> None:
+        """Read again what webhooks named, until nothing is left or time runs out (hints.py).
+
+        What cannot be read now, because its collection rests after a failure or has just failed, is put off.
+        """
+        while self.has_hints and not self.is_late() and not self.is_paused:
+            taken = await self.orm(hints.take, self.feed.pk)
+            if not taken:
+                return
+            for row in self._in(Phase.BACKFILLING, Phase.LIVE):
+                if row.pk in taken:
+                    await self._guarded(hints.read(self, row, taken[row.pk]), row, Purpose.WEBHOOKS)
+            if self.is_late() or await self.orm(hints.put_off, taken):
+                return
+
     async def _look(self) -> None:
         """Look for changes, if it is time to."""
         followed = [self.specs[key] for key, row in self.rows.items() if row.phase in (Phase.BACKFILLING, Phase.LIVE)]
-        if self.feed.cursor is None or not followed or self._look_at() > timezone.now():
+        is_due = self.is_look_asked or self._look_at() <= timezone.now()
+        if self.feed.cursor is None or not followed or not is_due:
             return
         if why := census.missed(self, followed, timezone.now()):
             await self.orm(census.begin, self, why)

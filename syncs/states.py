@@ -9,6 +9,17 @@ class CredentialState(models.TextChoices):
     RECONNECT = "reconnect", "Needs reconnecting"
 
 
+class HookState(models.TextChoices):
+    """How near real time is doing, for one connection."""
+
+    UNSIGNED = "unsigned", "Needs its signing secret"
+    WAITING = "waiting", "Waiting for its first event"
+    RECEIVING = "receiving", "Receiving"
+    SILENT = "silent", "Silent"
+    REFUSED = "refused", "Wrong signature"
+    ENDED = "ended", "Ended"
+
+
 class SyncState(models.TextChoices):
     ACTIVE = "active", "Running"
     PAUSED = "paused", "Paused"
@@ -35,6 +46,12 @@ COLOURS = {
     CredentialState.OK: "green",
     CredentialState.REFRESHING: "azure",
     CredentialState.RECONNECT: "red",
+    HookState.UNSIGNED: "orange",
+    HookState.WAITING: "azure",
+    HookState.RECEIVING: "green",
+    HookState.SILENT: "orange",
+    HookState.REFUSED: "red",
+    HookState.ENDED: "red",
     SyncState.ACTIVE: "green",
     SyncState.PAUSED: "secondary",
     SyncState.REMOVING: "orange",
@@ -49,6 +66,12 @@ ICONS = {
     CredentialState.OK: "circle-check",
     CredentialState.REFRESHING: "refresh",
     CredentialState.RECONNECT: "plug-connected-x",
+    HookState.UNSIGNED: "key",
+    HookState.WAITING: "clock",
+    HookState.RECEIVING: "bolt",
+    HookState.SILENT: "alert-triangle",
+    HookState.REFUSED: "alert-triangle",
+    HookState.ENDED: "alert-triangle",
     SyncState.ACTIVE: "circle-check",
     SyncState.PAUSED: "player-pause",
     SyncState.REMOVING: "trash",

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sequin_console.common import heartbeats, leases, runner, task_queue
-from syncs import removal
+from syncs import hints, removal, webhooks
 from syncs.models import Feed
 from syncs.reading import Account, FeedRun
 from syncs.states import CredentialState, SyncState
@@ -31,20 +32,24 @@ def read_feeds(feed_ids: list[int]) -> None:
     for pk, outcome in outcomes.items():
         if isinstance(outcome, Exception):
             logger.error("feed run failed", feed=pk, exc_info=outcome)
-    if unfinished := [feed.pk for feed in feeds if feed.pk in outcomes and is_due(feed, outcomes[feed.pk])]:
+    # What a webhook named meanwhile was not queued, for the lease was ours: so look once more, now that it is not.
+    hinted = set(hints.feeds_due(timezone.now(), feed_ids))
+    if unfinished := [feed.pk for feed in feeds if feed.pk in outcomes and is_due(feed, outcomes[feed.pk], hinted)]:
         with contextlib.suppress(task_queue.QueueAway):  # the scheduler finds them again
             enqueue_due(Q(pk__in=unfinished))
     heartbeats.beat(QUEUE)
 
 
-def is_due(feed: Feed, outcome: Any) -> bool:
+def is_due(feed: Feed, outcome: Any, hinted: Collection[int]) -> bool:
     """Whether a feed that was just read has more to do at once. One that failed waits for the scheduler."""
-    return not isinstance(outcome, Exception) and feed.due_at is not None and feed.due_at <= timezone.now()
+    is_late = feed.due_at is not None and feed.due_at <= timezone.now()
+    return not isinstance(outcome, Exception) and (is_late or feed.pk in hinted)
 
 
 def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
     credentials = {feed.pk: feed.sync.credential for feed in feeds}
     by_pk = {feed.pk: feed for feed in feeds}
+    hinted = set(hints.feeds_due(timezone.now(), list(by_pk)))
     accounts: dict[UUID, Account] = {}
     spare_s = settings.TASK_TIMEOUT_S - settings.BUDGET_S
     give_up_at, hard_stop_s = late_at + spare_s / 4, settings.BUDGET_S + spare_s / 2
@@ -53,7 +58,7 @@ def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
         credential = credentials[pk]
         if credential.pk not in accounts:
             accounts[credential.pk] = Account(credential, orm, give_up_at)
-        await FeedRun(by_pk[pk], accounts[credential.pk], orm, late_at).run()
+        await FeedRun(by_pk[pk], accounts[credential.pk], orm, late_at, has_hints=pk in hinted).run()
         await orm(accounts[credential.pk].save)
         await orm(by_pk[pk].release)  # not only when the slowest of its neighbours is done
 
@@ -74,13 +79,29 @@ def enqueue_removals() -> int:
     return 1
 
 
+def tend_webhooks(webhook_ids: list[int]) -> None:
+    """Renew these webhooks at their providers, or try to register them again. Safe to call twice."""
+    heartbeats.beat(QUEUE)
+    webhooks.tend(webhook_ids)
+
+
+def enqueue_webhooks() -> int:
+    """Queue tending the webhooks whose time has come; returns how many."""
+    ids = webhooks.to_tend()
+    if ids:
+        task_queue.async_task("syncs.tasks.tend_webhooks", ids, cluster=QUEUE)
+    return len(ids)
+
+
 def enqueue_due(only: Q | None = None) -> int:
     """Queue every feed that has something to do and is in nobody's hands; returns how many. From the tables alone.
 
     Raises QueueAway; what was not queued is then found again by the next call.
     """
     now = timezone.now()
-    due = Feed.objects.filter(only or Q(), due_at__lte=now, sync__state=SyncState.ACTIVE).filter(
+    hinted = hints.feeds_due(now)
+    is_due = Q(due_at__lte=now) | Q(pk__in=hinted) if hinted else Q(due_at__lte=now)
+    due = Feed.objects.filter(only or Q(), is_due, sync__state=SyncState.ACTIVE).filter(
         leases.is_free(now),
         task_queue.may_be_queued(now),
         Q(sync__credential__not_before=None) | Q(sync__credential__not_before__lte=now),

@@ -3,7 +3,19 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from syncs.views import collection, connect, connections, oauth_apps, records, redirects, sync_actions, syncs, wizard
+from syncs.views import (
+    collection,
+    connect,
+    connections,
+    hooks,
+    oauth_apps,
+    records,
+    redirects,
+    sync_actions,
+    syncs,
+    webhook,
+    wizard,
+)
 
 
 class UpstreamId(StringConverter):
@@ -32,6 +44,10 @@ urlpatterns = [
     path("connections/<uuid:pk>/reconnect/", connections.connection_reconnect, name="connection_reconnect"),
     path("connections/<uuid:pk>/sign-in/", redirects.oauth_again, name="oauth_again"),
     path("connections/<uuid:pk>/delete/", connections.connection_delete, name="connection_delete"),
+    path("connections/<uuid:pk>/webhook/", webhook.webhook, name="webhook"),
+    path("connections/<uuid:pk>/webhook/set-up/", webhook.webhook_set_up, name="webhook_set_up"),
+    path("connections/<uuid:pk>/webhook/secret/", webhook.webhook_secret, name="webhook_secret"),
+    path("connections/<uuid:pk>/webhook/remove/", webhook.webhook_remove, name="webhook_remove"),
     path("connections/<uuid:pk>/fields/<str:collection_id>/", connections.collection_fields, name="collection_fields"),
     path("syncs/", syncs.sync_list, name="list"),
     path("syncs/new/", wizard.create, name="create"),
@@ -47,6 +63,7 @@ urlpatterns = [
     path("syncs/<uuid:pk>/read-again/", sync_actions.sync_read_again, name="read_again"),
     path("syncs/<uuid:pk>/collections/<int:row>/", collection.collection, name="collection"),
     path("syncs/<uuid:pk>/collections/<int:row>/deletes/", sync_actions.decide_deletes, name="decide_deletes"),
+    path("hooks/<slug:provider_key>/<str:path>/", hooks.hook, name="hook"),
     path("records/", records.record_list, name="records"),
     path("records/<uuid:sync_id>/<str:collection_id>/<upstream_id:upstream_id>/", records.record, name="record"),
 ]

@@ -20,6 +20,7 @@ from syncs.providers.kit.catalogue import (
 )
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord, Skipped
+from syncs.providers.kit.webhooks import Webhook
 from syncs.services import create_sync
 
 
@@ -46,6 +47,8 @@ class Upstream:
     """Ids of things that cannot be read."""
     places: dict[str, str] = field(default_factory=dict)
     """What the connection sees, by id: things hang on it."""
+    way: Webhook | None = None
+    """How it tells of changes by itself."""
     silent: bool = False
     """Whether things change without a word."""
     before_page: Callable[[str, str], None] = lambda walk, collection_id: None
@@ -76,6 +79,7 @@ class Upstream:
             api_url="https://fake.example",
             poll_s=2,
             collections=self.collections,
+            webhook=self.way,
         )
         try:
             yield PROVIDERS["fake"]

@@ -89,10 +89,16 @@ class Webhooks:
         self.side.store.drop_note(self.kind, str(hook_id))
         return is_there
 
-    def tell(self, event: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send an event to all who want it."""
+    def tell(
+        self,
+        event: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        among: Callable[[Hook], bool] = lambda hook: True,
+    ) -> None:
+        """Send an event to all who want it, among those chosen."""
         for hook in self.all():
-            if hook.wants(event):
+            if hook.wants(event) and among(hook):
                 self.side.sandbox.courier.post(Delivery(self.side.key, hook, event, body, headers or {}, self.sign))
 
 

@@ -25,12 +25,18 @@ ID_LENGTHS = {"cus": 14, "prod": 14, "cpn": 8}
 
 
 class Account:
-    """One Stripe account, kept in the store."""
+    """One Stripe account, kept in the store.
 
-    def __init__(self, store: Store, clock: Clock, settings: Callable[[], Settings]):
+    send  (mode, event's type, event) -> to whoever has an endpoint for it
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, settings: Callable[[], Settings], send: Callable[[str, str, bytes], None]
+    ):
         self.store = store
         self.clock = clock
         self.settings = settings
+        self.send = send
 
     @staticmethod
     def shelf(mode: str, name: str) -> str:
@@ -129,6 +135,8 @@ class Account:
         if self.settings().events_out_of_order and number % 2:
             delay_ms += 2 * SECOND_MS
         self.store.write(shelf, [stored], at_ms=now_ms, delay_ms=delay_ms)
+        if at_ms is None:  # else it is history, planted
+            self.send(mode, told, stored.body.encode())
 
     def _tell_parent(self, kind: Kind, mode: str, row: Row) -> None:
         """A change of a nested object is told by its parent: of a subscription item, by the subscription."""

@@ -22,6 +22,7 @@ DEMO_KEYS = {"test": "rk_test_sandbox_demo", "live": "rk_live_sandbox_demo"}
 DEVELOPER_KEYS = {"test": "sk_test_sandbox_console", "live": "sk_live_sandbox_console"}
 ALL = ("*",)
 ACCOUNT_RIGHT = "rak_accounts_kyc_basic_read"
+WEBHOOK_READ, WEBHOOK_WRITE = "rak_webhook_read", "rak_webhook_write"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def right_of(name: str) -> str:
     """`charges` or `charge` or `rak_charge_read` -> `rak_charge_read`. Raises ValueError for an unknown word."""
     if name in KINDS:
         return KINDS[name].right
-    rights: set[str] = {kind.right for kind in _all_kinds()} | {ACCOUNT_RIGHT, "*"}
+    rights: set[str] = {kind.right for kind in _all_kinds()} | {ACCOUNT_RIGHT, WEBHOOK_READ, WEBHOOK_WRITE, "*"}
     wanted = name if name.startswith("rak_") or name == "*" else f"rak_{name}_read"
     if name == "account":
         return ACCOUNT_RIGHT

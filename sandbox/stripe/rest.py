@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.rawjson import dump, indented
+from sandbox.stripe import webhooks
 from sandbox.stripe.account import ACCOUNT_ID
 from sandbox.stripe.catalogue import KINDS, Kind
 from sandbox.stripe.errors import StripeError
@@ -125,6 +126,13 @@ def _routes() -> list[Route]:
             routes.append(Route(f"{path}/{{id}}", resource(one_of(kind)), methods=["GET"]))
     for name in ("payment_methods", "tax_ids"):
         routes.append(Route(f"/v1/customers/{{parent}}/{name}", resource(of_customer(KINDS[name])), methods=["GET"]))
+    path = "/v1/webhook_endpoints"
+    routes += [
+        Route(path, resource(webhooks.create), methods=["POST"]),
+        Route(path, resource(webhooks.listed), methods=["GET"]),
+        Route(f"{path}/{{id}}", resource(webhooks.one), methods=["GET"]),
+        Route(f"{path}/{{id}}", resource(webhooks.remove), methods=["DELETE"]),
+    ]
     return [*routes, Route("/{rest:path}", resource(unknown), methods=["GET", "POST", "DELETE"])]
 
 

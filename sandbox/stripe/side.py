@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from starlette.routing import BaseRoute
 
 from sandbox import seed
 from sandbox.faults import Fault
+from sandbox.kit.webhooks import Webhooks
 from sandbox.side import Side
-from sandbox.stripe import oauth, records, rest
+from sandbox.stripe import oauth, records, rest, webhooks
 from sandbox.stripe.account import ACCOUNT_ID, MODES, Account
 from sandbox.stripe.catalogue import KINDS
 from sandbox.stripe.errors import StripeError, invalid_key, missing_permission, no_such
@@ -32,6 +34,7 @@ class Stripe(Side):
     modes = MODES
     page_token_mark = "starting_after="
     lacks = frozenset()
+    sends_webhooks = True
     own_faults: ClassVar = {"lock_timeout": "429 lock_timeout without a reason header"}
     churned = records.CHURNED
     edits = records.EDITS
@@ -59,7 +62,8 @@ class Stripe(Side):
 
     def __init__(self, sandbox: Any):
         super().__init__(sandbox)
-        self.account = Account(self.store, self.clock, lambda: sandbox.settings)
+        self.webhooks = self.endpoints = Webhooks(self, webhooks.sign)
+        self.account = Account(self.store, self.clock, lambda: sandbox.settings, partial(webhooks.tell, self.endpoints))
         self.keys = Keys(self.account)
         self.grants = oauth.AppGrants(self.keys)
         self.lists = Lists(self.account)

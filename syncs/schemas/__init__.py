@@ -47,6 +47,7 @@ from syncs.schemas.syncs import (
     SyncPatch,
     SyncQuery,
 )
+from syncs.schemas.webhooks import WebhookBrief, WebhookOut, WebhookPatch
 
 __all__ = [
     "AccountOut",
@@ -92,4 +93,7 @@ __all__ = [
     "SyncQuery",
     "TokenIn",
     "TokenOut",
+    "WebhookBrief",
+    "WebhookOut",
+    "WebhookPatch",
 ]

@@ -13,6 +13,7 @@ from syncs.coverage import Coverage
 from syncs.models import Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
+from syncs.schemas.webhooks import WebhookBrief
 from syncs.states import Phase
 
 Json = dict[str, Any]
@@ -183,6 +184,7 @@ class SyncOut(Schema):
     credential: CredentialOut
     initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
     poll_s: int = Field(description="Seconds between looks for changes.")
+    webhook: WebhookBrief | None = Field(description="Near real time; null where no webhook is set up.")
     brake_percent: int = Field(description=BRAKE_PERCENT)
     brake_at_least: int = Field(description=BRAKE_AT_LEAST)
     notices: list[str] = Field(description="What is out of the ordinary and needs nobody, such as a census under way.")
@@ -209,6 +211,7 @@ class SyncOut(Schema):
             collections=[SyncCollectionOut.of(each, sync) for each in collections],
             credential=CredentialOut.of(sync.credential),
             initial_backfill_completed_at=read,
+            webhook=WebhookBrief.of(row.hook) if row.hook else None,
         )
 
 

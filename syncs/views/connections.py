@@ -19,6 +19,7 @@ from syncs.forms import NameForm, ReplaceForm
 from syncs.models import Credential
 from syncs.providers import PROVIDERS
 from syncs.views.connect import show_at_fields
+from syncs.views.webhook import webhook_context
 
 
 def connections(request: HttpRequest) -> HttpResponse:
@@ -32,10 +33,10 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
-    credential = get_object_or_404(Credential.objects.visible_to(request.user).select_related("oauth_app"), pk=pk)
+    rows = Credential.objects.visible_to(request.user).select_related("oauth_app", "webhook")
+    credential = get_object_or_404(rows, pk=pk)
     context = {
-        "credential": credential,
-        "provider": PROVIDERS[credential.provider],
+        **webhook_context(credential, request.user),
         "kind": PROVIDERS[credential.provider].kind(credential.kind),
         "trouble": queries.credential_trouble(credential),
         "syncs": credential.syncs.all(),

@@ -57,6 +57,7 @@ def chores() -> list["Chore"]:
         Chore("beat", BEAT_S, queue_beats),
         Chore("removals", BEAT_S, sync_tasks.enqueue_removals),
         Chore("public ids", BEAT_S, lambda: public_ids.follow(BITE_S)),
+        Chore("webhooks", BEAT_S, sync_tasks.enqueue_webhooks),
         Chore("history", BEAT_S, lambda: housekeeping.prune_history(BITE_S)),
         Chore("housekeeping", SWEEP_S, housekeeping.prune),
         Chore("syncs", TICK_S, sync_tasks.enqueue_due),

@@ -11,6 +11,7 @@ from syncs.providers.github.catalogue import COLLECTIONS
 from syncs.providers.github.errors import classify
 from syncs.providers.github.reader import GitHubReader
 from syncs.providers.github.signin import KINDS, request_headers
+from syncs.providers.github.webhooks import WEBHOOK
 from syncs.providers.kit.catalogue import Host, Provider
 from syncs.providers.kit.quota import HOUR_S, MINUTE_S, Quota
 from syncs.providers.kit.times import parse_http_date
@@ -57,6 +58,7 @@ PROVIDER = Provider(
     poll_s=60,
     concurrency=4,
     collections=COLLECTIONS,
+    webhook=WEBHOOK,
     dropped=(
         "White space between JSON tokens.",
         "`temp_clone_token` of repositories, which is a secret.",

@@ -10,6 +10,7 @@ from syncs.providers.hubspot.catalogue import COLLECTIONS
 from syncs.providers.hubspot.errors import classify, read_quota, spare_quota
 from syncs.providers.hubspot.reader import HubSpotReader
 from syncs.providers.hubspot.signin import API_URL, HOSTS, KINDS
+from syncs.providers.hubspot.webhooks import WEBHOOK
 from syncs.providers.kit.catalogue import Provider
 
 PROVIDER = Provider(
@@ -26,6 +27,7 @@ PROVIDER = Provider(
     poll_s=60,
     concurrency=3,
     collections=COLLECTIONS,
+    webhook=WEBHOOK,
     dropped=(
         "White space between JSON tokens.",
         "`url` and `objectWriteTraceId` of records: which of them come depends on the route.",

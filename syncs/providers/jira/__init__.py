@@ -10,6 +10,7 @@ from syncs.providers.jira.catalogue import COLLECTIONS
 from syncs.providers.jira.errors import classify, read_quota
 from syncs.providers.jira.reader import JiraReader
 from syncs.providers.jira.signin import HOSTS, KINDS
+from syncs.providers.jira.webhooks import WEBHOOK
 from syncs.providers.kit.catalogue import Provider
 
 PROVIDER = Provider(
@@ -25,6 +26,7 @@ PROVIDER = Provider(
     poll_s=60,
     concurrency=5,
     collections=COLLECTIONS,
+    webhook=WEBHOOK,
     dropped=(
         "White space between JSON tokens.",
         "`expand` of issues, which names what else could be asked for.",

@@ -15,6 +15,7 @@ from syncs.providers.kit.quota import Quota
 if TYPE_CHECKING:
     from syncs.providers.kit.client import Client
     from syncs.providers.kit.reading import Reader
+    from syncs.providers.kit.webhooks import Webhook
 
 
 class Deletes(StrEnum):
@@ -295,6 +296,7 @@ class Provider:
     spare_quota      one of those budgets -> why reading pauses before it is used up; None while there is enough
     check_host       a login host someone typed -> the same, cleaned; raises BadHost
     dropped          what does not arrive as sent, in words, for the docs
+    webhook          how it tells of changes by itself; None where it does not
     """
 
     key: str
@@ -316,6 +318,7 @@ class Provider:
     spare_quota: Callable[[Quota], ProviderError | None] = no_stop
     check_host: Callable[[str], str] = clean_url
     dropped: tuple[str, ...] = ()
+    webhook: "Webhook | None" = None
 
     def kind(self, key: str) -> CredentialKind:
         """The credential kind of that key. Raises KeyError."""

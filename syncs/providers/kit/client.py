@@ -144,6 +144,8 @@ class Client:
         2. A transient fault (no connection, 5xx, broken body) is tried three times, with growing, jittered waits.
         3. A rate limit pauses every request of this client; a short one is sat out, a long one is raised.
         4. A host whose name is gone has moved, perhaps: renewed access names the new one.
+
+        parts  params, headers, and the body as `json` or `data` (a form)
         """
         access = await self._source.access()
         renewed = False
@@ -212,7 +214,8 @@ class Client:
     async def _exchange(
         self, method: str, url: str, headers: dict[str, str], is_json: bool, parts: dict[str, Any], read_no: int
     ) -> Answer:
-        request = self._http.build_request(method, url, headers=headers, json=parts.get("json"), timeout=TIMEOUT)
+        sent = {name: parts[name] for name in ("json", "data") if parts.get(name) is not None}
+        request = self._http.build_request(method, url, headers=headers, timeout=TIMEOUT, **sent)
         response = await self._http.send(request, stream=True)
         try:
             chunks, size = [], 0

@@ -2,7 +2,7 @@
 
 Docs    https://docs.stripe.com/api, API version 2026-10-28.endive
 Limits  live 100 requests a second, test 25; no Retry-After. Reading has a monthly allocation: poll slowly
-Parts   catalogue (lists), lists (pages, nested lists), events (changes), reader, errors
+Parts   catalogue (lists), lists (pages, nested lists), events (changes), webhooks, reader, errors
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from syncs.providers.kit.errors import ProviderError
 from syncs.providers.stripe.catalogue import COLLECTIONS
 from syncs.providers.stripe.errors import classify
 from syncs.providers.stripe.reader import StripeReader
+from syncs.providers.stripe.webhooks import WEBHOOK
 
 STRIPE_VERSION = "2026-10-28.endive"  # sent with every request: the account's default must not decide
 LIVE, TEST = "live", "test"
@@ -151,6 +152,7 @@ PROVIDER = Provider(
     poll_s=60,
     concurrency=4,
     collections=COLLECTIONS,
+    webhook=WEBHOOK,
     dropped=(
         "White space between JSON tokens.",
         "Pages of nested lists: `items`, `lines`, `reversals` and `refunds` arrive whole, with `has_more` false.",

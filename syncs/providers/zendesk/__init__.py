@@ -10,6 +10,7 @@ from syncs.providers.zendesk.catalogue import COLLECTIONS
 from syncs.providers.zendesk.errors import classify, read_quota, spare_quota
 from syncs.providers.zendesk.reader import ZendeskReader
 from syncs.providers.zendesk.signin import KINDS
+from syncs.providers.zendesk.webhooks import WEBHOOK
 
 ACCOUNT = "https://{subdomain}.zendesk.com"
 
@@ -27,6 +28,7 @@ PROVIDER = Provider(
     poll_s=60,
     concurrency=4,
     collections=COLLECTIONS,
+    webhook=WEBHOOK,
     dropped=(
         "White space between JSON tokens.",
         "`fields` of a ticket, which says the same as `custom_fields`.",

@@ -231,6 +231,6 @@ def test_reset_forgets_grants(tmp_path):
 def test_webhook_faults_are_for_sides_that_send_some(tmp_path):
     with served(tmp_path, (Tiny, *SIDES)) as client:
         control(client, "POST", "faults", {"provider": "tiny", "kind": "webhook_drop"})
-        refused = client.post("/_control/faults", json={"provider": "stripe", "kind": "webhook_drop"})
+        refused = client.post("/_control/faults", json={"provider": "salesforce", "kind": "webhook_drop"})
         assert refused.status_code == 400
         assert client.get("/tiny/widgets", headers=KEY).status_code == 200
