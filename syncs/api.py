@@ -9,7 +9,7 @@ from ninja import Body, Query, Router
 from sequin_console.common import rest
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
-from syncs import connections, inputs, listing, oauth, schemas, services, tuning
+from syncs import budget, connections, forecasting, inputs, listing, oauth, schemas, services, tuning
 from syncs import urls as _urls  # noqa: F401 - registers the path converter `upstream_id`
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers import PROVIDERS
@@ -30,6 +30,17 @@ def create_sync(request: HttpRequest, body: schemas.SyncIn) -> SyncOut:
     422 and names the field (`credential.properties.secret`, `collection_ids`), and nothing is kept.
     """
     return _sync_out(inputs.make_sync(body, by=actor(request)).pk)
+
+
+@syncs.post("/estimate", response=schemas.EstimateOut, summary="Estimate a sync")
+def estimate_sync(request: HttpRequest, body: schemas.EstimateIn) -> schemas.EstimateOut:
+    """What a sync's first reading would take: records, requests, part of the provider's allowance, time.
+
+    The provider is asked how many records there are, where one request tells. Nothing is stored.
+    """
+    credential = inputs.credential_named(actor(request), body.credential_id)
+    costs = forecasting.costs_of(credential, body.collection_ids, body.quota_percent or budget.ALL)
+    return schemas.EstimateOut.of(costs)
 
 
 @syncs.get("", response=schemas.SyncList, summary="List syncs")
@@ -154,10 +165,12 @@ def list_credentials(request: HttpRequest, query: Query[schemas.CredentialQuery]
     return schemas.CredentialList(data=[CredentialOut.of(row) for row in rows], next=next_cursor)
 
 
-@credentials.get("/{uuid:credential_id}", response=CredentialOut, summary="Get a credential")
-def get_credential(request: HttpRequest, credential_id: UUID) -> CredentialOut:
-    """One credential: whose account it opens, how it is, how much of the request quota is used."""
-    return CredentialOut.of(get_or_404(Credential.objects.visible_to(actor(request)), pk=credential_id))
+@credentials.get("/{uuid:credential_id}", response=schemas.CredentialDetail, summary="Get a credential")
+def get_credential(request: HttpRequest, credential_id: UUID) -> schemas.CredentialDetail:
+    """One credential: whose account it opens, how it is, how much of the request quota is used, and what for."""
+    return schemas.CredentialDetail.with_spent(
+        get_or_404(Credential.objects.visible_to(actor(request)), pk=credential_id)
+    )
 
 
 @credentials.patch("/{uuid:credential_id}", response=CredentialOut, summary="Change a credential")

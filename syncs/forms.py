@@ -7,6 +7,7 @@ from django import forms
 from django.utils.html import format_html
 
 from syncs import hosts
+from syncs.budget import ALL
 from syncs.coverage import hours
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
 from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, Site
@@ -245,15 +246,35 @@ class SigningSecretForm(forms.Form):
 # --- Syncs -----------------------------------------------------------------------------------------------------------
 
 
+SHARES = [100, 75, 50, 25, 10, 5, 1]
+SHARE_HELP = (
+    "How much of the provider's allowance this sync may use. At its share it waits for the next window and goes on by "
+    "itself. Where the provider does not tell its allowance, no share can be kept."
+)
+
+
+def share_words(percent: int) -> str:
+    return "All of it" if percent == ALL else f"{percent} %"
+
+
 class StartForm(forms.Form):
     """The wizard's last step."""
 
     name = forms.CharField(label="Name of the sync", max_length=100)
     poll_s = forms.TypedChoiceField(label="Look for changes", coerce=int, choices=POLL_CHOICES, help_text=POLL_HELP)
+    quota_percent = forms.TypedChoiceField(
+        label="Share of the request quota",
+        coerce=int,
+        required=False,
+        empty_value=None,
+        initial=ALL,
+        choices=[(percent, share_words(percent)) for percent in SHARES],
+        help_text=SHARE_HELP,
+    )
 
 
 class SyncForm(StartForm):
-    """A sync's name, interval and brake."""
+    """A sync's name, interval, share and brake."""
 
     brake_percent = forms.IntegerField(
         label="Ask before marking more than this share of a collection as deleted",
@@ -267,11 +288,15 @@ class SyncForm(StartForm):
     )
 
     def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
-        names = ("name", "poll_s", "brake_percent", "brake_at_least")
+        names = ("name", "poll_s", "quota_percent", "brake_percent", "brake_at_least")
         super().__init__(*args, **{"initial": {name: getattr(sync, name) for name in names}, **kwargs})
         if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
             field = self.fields["poll_s"]
             field.choices = [(sync.poll_s, f"Every {sync.poll_s} seconds"), *POLL_CHOICES]  # type: ignore[attr-defined]
+        if sync.quota_percent not in SHARES:
+            share = self.fields["quota_percent"]
+            own = (sync.quota_percent, share_words(sync.quota_percent))
+            share.choices = [own, *((percent, share_words(percent)) for percent in SHARES)]  # type: ignore[attr-defined]
 
 
 class SweepForm(forms.Form):

@@ -231,7 +231,7 @@ def make_sync(body: SyncIn, *, by: Any) -> Sync:
         credential = import_credential(inline, by=by, within="credential.")
         brought = credential if credential.created_at >= began_at else None  # else it replaced one that was there
     else:
-        credential = _credential(by, body.credential_id)
+        credential = credential_named(by, body.credential_id)
     data = body.model_dump(exclude={"credential", "credential_id"}) | {"credential": credential}
     try:
         return services.create_sync(data, by=by)
@@ -241,10 +241,11 @@ def make_sync(body: SyncIn, *, by: Any) -> Sync:
         raise
 
 
-def _credential(by: Any, credential_id: Any) -> Credential:
-    credential = Credential.objects.editable_by(by).filter(pk=credential_id).first()
-    if credential is None:
+def credential_named(by: Any, credential_id: Any) -> Credential:
+    """A credential named in a body. Raises Problem at that field."""
+    found = Credential.objects.editable_by(by).filter(pk=credential_id).first()
+    if found is None:
         raise field_problem(
             "credential_id", "There is no such credential.", next_step="GET /v1/credentials lists them."
         )
-    return credential
+    return found

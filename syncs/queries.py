@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from syncs import budget, census, sweeping
+from syncs import budget, census, forecasting, sweeping
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
 from syncs.hook_rows import HookRow, hook_row
@@ -176,6 +176,7 @@ def sync_page(sync: Sync) -> dict[str, Any]:
         "credential": credential,
         "censuses": censuses(rows),
         "budgets": budget.budgets(credential),
+        "forecast": forecasting.forecast_of(summary.sync, rows),
     }
 
 

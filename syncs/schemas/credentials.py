@@ -15,9 +15,9 @@ from sequin_console.common.rest import (
     Body,
     ListQuery,
 )
-from syncs import budget, oauth, queries
+from syncs import budget, forecasting, oauth, queries
 from syncs.connections import CheckResult
-from syncs.models import Credential, OAuthApp
+from syncs.models import NO_SYNC, Credential, OAuthApp
 from syncs.providers import PROVIDERS
 from syncs.queries import Trouble
 
@@ -237,6 +237,29 @@ def masked_properties(row: Credential) -> dict[str, Any]:
     shown = {"host", "login_url", "instance_url", "site_id", *(field.key for field in fields)}
     values = {key: value for key, value in row.settings.items() if key in shown}
     return {"kind": row.kind, "name": row.name, **values, **{field.key: MASK for field in fields if field.secret}}
+
+
+class SpentOut(Schema):
+    """Requests this console sent through the credential in the last 24 hours, by what for."""
+
+    backfill: int
+    polling: int
+    webhooks: int
+    sweep: int = Field(description="Comparing ids, and reading again.")
+    asking: int = Field(description="Tests, estimates and lists that people and the API asked for.")
+    by_sync: dict[str, int] = Field(description="By the id of the sync.")
+
+
+class CredentialDetail(CredentialOut):
+    """A credential with what was spent through it."""
+
+    requests: SpentOut
+
+    @classmethod
+    def with_spent(cls, row: Credential) -> "CredentialDetail":
+        by_sync = {str(key): count for key, count in forecasting.spent_by_sync(row).items() if key != NO_SYNC}
+        spent = {each.purpose.value: each.count for each in forecasting.spent_by(row)}
+        return cls(**dict(CredentialOut.of(row)), requests=SpentOut(**spent, by_sync=by_sync))
 
 
 class CredentialList(Schema):

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from django.utils import timezone
 from ninja import Field, Schema
 
 from sequin_console.common.rest import MESSAGES_HELP, METADATA_FILTER, Body, ListQuery, Messages, TroubleOut
-from syncs import queries, sweeping
+from syncs import forecasting, queries, sweeping
 from syncs.connections import spec_of
 from syncs.coverage import Coverage
+from syncs.forecasting import Costs
 from syncs.models import Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
@@ -28,7 +30,14 @@ SYNC_EXAMPLE: Json = {
         "oauth_app_id": "5f0c4e6a-8a0f-4f6e-9d5b-0d6b2f1a7c11",
     },
 }
+ESTIMATE_EXAMPLE: Json = {
+    "credential_id": "5f0c4e6a-8a0f-4f6e-9d5b-0d6b2f1a7c11",
+    "collection_ids": ["salesforce:contact"],
+}
 COLLECTION_IDS = Field(description="`GET /v1/collections/{credential_id}` has them.", examples=[["salesforce:contact"]])
+SHARE = Field(
+    default=None, ge=1, le=100, description="Percent of the provider's allowance that it may use; default: 100, all."
+)
 POLL = Field(default=None, ge=2, le=604_800, description="Seconds between looks for changes; default: the provider's.")
 
 BRAKE_PERCENT = "Beyond this share of a collection gone at once, deletions wait for your decision. Default 5."
@@ -46,6 +55,7 @@ class SyncIn(Body):
     credential_id: UUID | None = None
     credential: InlineCredential | None = None
     poll_s: int | None = POLL
+    quota_percent: int | None = SHARE
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
     brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
     external_id: str = Field(default="", max_length=200, description="Your own id for it.")
@@ -60,6 +70,7 @@ class SyncPatch(Body):
     name: str | None = Field(default=None, max_length=100)
     collection_ids: list[str] | None = Field(default=None, description="All collections it shall have from now on.")
     poll_s: int | None = POLL
+    quota_percent: int | None = SHARE
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
     brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
     external_id: str | None = Field(default=None, max_length=200)
@@ -105,6 +116,40 @@ class BackfillOut(Schema):
     total: int | None = Field(description="Null where the provider does not say.")
     started_at: datetime | None
     completed_at: datetime | None
+
+
+class ForecastOut(Schema):
+    """What can be told of time."""
+
+    history: str = Field(description="When the backfill ends, in a sentence.")
+    worst_lag_s: float = Field(description="How late a change can be noticed, in seconds.")
+
+
+class EstimateIn(Body):
+    """A sync somebody thinks of."""
+
+    model_config = {"json_schema_extra": {"example": ESTIMATE_EXAMPLE}}
+
+    credential_id: UUID
+    collection_ids: list[str] = Field(min_length=1, max_length=1000)
+    quota_percent: int | None = SHARE
+
+
+class EstimateOut(Schema):
+    """What its first reading takes. Counts hold for the collections whose size the provider tells."""
+
+    records: int
+    requests: int
+    seconds: float
+    percent_of_allowance: float | None = Field(description="Of one window; null where the provider tells none.")
+    unknown: int = Field(description="How many collections are of unknown size.")
+    words: str
+
+    @classmethod
+    def of(cls, costs: Costs) -> "EstimateOut":
+        told = costs.estimate
+        numbers = {name: getattr(told, name) for name in ("records", "requests", "seconds", "unknown")}
+        return cls(**numbers, percent_of_allowance=told.percent, words=costs.words)
 
 
 class DeletionsOut(Schema):
@@ -185,6 +230,9 @@ class SyncOut(Schema):
     initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
     poll_s: int = Field(description="Seconds between looks for changes.")
     webhook: WebhookBrief | None = Field(description="Near real time; null where no webhook is set up.")
+    quota_percent: int = Field(description="Percent of the provider's allowance that it may use.")
+    waits_until: datetime | None = Field(description="Its share is used, or the provider asked us to wait: till then.")
+    forecast: ForecastOut | None = Field(description="Null while it does not run.")
     brake_percent: int = Field(description=BRAKE_PERCENT)
     brake_at_least: int = Field(description=BRAKE_AT_LEAST)
     notices: list[str] = Field(description="What is out of the ordinary and needs nobody, such as a census under way.")
@@ -201,7 +249,7 @@ class SyncOut(Schema):
         ends = [each.backfilled_at for each in picked]
         read = max((at for at in ends if at), default=None) if all(ends) else None
         names = ("id", "provider", "name", "credential_id", "poll_s", "brake_percent", "brake_at_least", "external_id")
-        more = ("metadata", "created_at", "updated_at")
+        more = ("quota_percent", "metadata", "created_at", "updated_at")
         values = {name: getattr(sync, name) for name in (*names, *more)} | {"status": sync.state}
         return cls(
             **values,
@@ -212,7 +260,19 @@ class SyncOut(Schema):
             credential=CredentialOut.of(sync.credential),
             initial_backfill_completed_at=read,
             webhook=WebhookBrief.of(row.hook) if row.hook else None,
+            waits_until=_waits_until(sync),
+            forecast=_forecast(sync, collections),
         )
+
+
+def _waits_until(sync: Sync) -> datetime | None:
+    pauses = [moment for moment in (sync.not_before, sync.credential.not_before) if moment]
+    return max((moment for moment in pauses if moment > timezone.now()), default=None)
+
+
+def _forecast(sync: Sync, collections: list[SyncCollection]) -> ForecastOut | None:
+    told = forecasting.forecast_of(sync, collections)
+    return ForecastOut(history=told.history, worst_lag_s=told.worst_lag_s) if told else None
 
 
 class SyncList(Schema):

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import connections as services
-from syncs import queries
+from syncs import forecasting, queries
 from syncs.budget import budgets
 from syncs.forms import NameForm, ReplaceForm
 from syncs.models import Credential
@@ -42,6 +42,7 @@ def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
         "syncs": credential.syncs.all(),
         "name_form": NameForm(credential=credential, kind=PROVIDERS[credential.provider].kind(credential.kind)),
         "budgets": budgets(credential),
+        "spent": forecasting.spent_by(credential),
     }
     return web.page_or_fragment(request, "syncs/connection.html", "syncs/_connection_state.html", context)
 

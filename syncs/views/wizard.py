@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
-from syncs import connections, queries, services
+from syncs import budget, connections, forecasting, queries, services
 from syncs.coverage import Coverage, coverage
 from syncs.forms import POLL_CHOICES, StartForm
 from syncs.models import Credential
@@ -82,15 +82,15 @@ def create_pick(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 
 
 def create_sizes(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """How many records there are: of each collection offered, or, for picks that are posted, of all together."""
+    """How many records there are, of each collection offered; for picks that are posted, what reading them takes."""
     credential = get_object_or_404(Credential.objects.editable_by(request.user), pk=credential_id)
     if not web.wants_fragment(request):
         return redirect("syncs:create_pick", credential.pk)
     if request.method == "POST":
-        counts = connections.estimate(credential, request.POST.getlist("collection_ids"))
-        known = [count for count in counts.values() if count is not None]
-        context = {"total": sum(known), "known": len(known), "unknown": len(counts) - len(known)}
-        return render(request, "syncs/_size_total.html", context)
+        percent = request.POST.get("quota_percent", "")
+        share = int(percent) if percent.isdigit() and 1 <= int(percent) <= budget.ALL else budget.ALL
+        costs = forecasting.costs_of(credential, request.POST.getlist("collection_ids"), share)
+        return render(request, "syncs/_size_total.html", {"costs": costs})
     shown = [collection.id for collection in connections.discover(credential) if collection.shown]
     sizes = connections.estimate(credential, shown)
     return render(request, "syncs/_sizes.html", {"sizes": [(size_mark(key), count) for key, count in sizes.items()]})

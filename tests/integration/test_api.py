@@ -15,8 +15,8 @@ from django.utils import timezone
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.api import api as mounted
 from sequin_console.common.models import AuditEvent
-from syncs import log, oauth
-from syncs.models import Credential, OAuthApp, PendingConnection, Record, Sync, SyncCollection
+from syncs import budget, log, oauth
+from syncs.models import NO_SYNC, Credential, OAuthApp, PendingConnection, Record, Sync, SyncCollection
 from syncs.providers.kit.catalogue import Account
 from syncs.providers.kit.errors import CredentialsRefused
 from syncs.states import CredentialState, Phase, SyncState
@@ -100,6 +100,7 @@ NATS = {"host": NOWHERE, "port": CLOSED_PORT}
 # Every operation: method, path, body, and the least role. `{…}` are filled in by `address`.
 ROUTES: list[tuple[str, str, Any, str | None]] = [
     ("POST", "syncs", new_sync(), "operator"),
+    ("POST", "syncs/estimate", {"credential_id": "{credential_id}", "collection_ids": ["fake:thing"]}, "operator"),
     ("GET", "syncs", None, "viewer"),
     ("GET", "syncs/{sync_id}", None, "viewer"),
     ("PATCH", "syncs/{sync_id}", {"name": "New"}, "operator"),
@@ -158,7 +159,10 @@ def ids(sync: Sync, consumer: NatsConsumer, app: OAuthApp) -> dict[str, str]:
 
 
 def filled(body: Any, ids: dict[str, str]) -> Any:
-    return json.loads(json.dumps(body).replace("{app_id}", ids["app_id"])) if body is not None else None
+    text = json.dumps(body)
+    for name in ("app_id", "credential_id"):
+        text = text.replace(f"{{{name}}}", ids[name])
+    return json.loads(text)
 
 
 def test_this_table_names_every_operation() -> None:
@@ -657,3 +661,40 @@ def test_inline_credential_goes_when_the_sync_fails_and_says_so_in_the_log(api: 
     error_of(api.post("syncs", new_sync(collection_ids=["fake:nothing"])), 422)
     actions = list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
     assert actions[-2:] == ["connection.created", "connection.deleted"]
+
+
+# --- Quota as a budget ------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_tells_records_requests_share_and_time(api: ApiClient, sync: Sync, upstream: Upstream) -> None:
+    upstream.fill(250)
+    told = {"used": 5, "allowed": 300, "name": "day", "period_s": 86_400, "resets_in_s": None, "price": 1}
+    Credential.objects.update(quotas=[{**told, "at": timezone.now().isoformat()}])
+    body = {"credential_id": str(sync.credential_id), "collection_ids": ["fake:thing"], "quota_percent": 50}
+    answer = api.post("syncs/estimate", body).json()
+    assert (answer["records"], answer["requests"], answer["percent_of_allowance"]) == (250, 3, 1.0)
+    assert answer["words"].startswith("About 250 records to read first: about 3 requests, 1 % of what is allowed a day")
+
+
+def test_a_credential_tells_its_budgets_and_what_was_spent(api: ApiClient, sync: Sync) -> None:
+    told = {"used": 5, "allowed": 300, "name": "core", "period_s": 3600, "resets_in_s": 600.0, "price": 1}
+    Credential.objects.update(quotas=[{**told, "at": timezone.now().isoformat()}])
+    budget.add_counts(sync.credential_id, {sync.pk: {"backfill": 7, "polling": 2}, NO_SYNC: {"asking": 1}})
+    budget.add_counts(sync.credential_id, {sync.pk: {"polling": 1}})
+    answer = api.get(f"credentials/{sync.credential_id}").json()
+    (core,) = answer["quota"]["budgets"]
+    assert (core["name"], core["used"], core["left"]) == ("core", 5, 295)
+    counts = {"backfill": 7, "polling": 3, "webhooks": 0, "sweep": 0, "asking": 1}
+    assert answer["requests"] == {**counts, "by_sync": {str(sync.pk): 10}}
+
+
+def test_a_sync_tells_its_share_its_pause_and_its_forecast(api: ApiClient, sync: Sync) -> None:
+    assert api.patch(f"syncs/{sync.pk}", {"quota_percent": 0}).status_code == 422
+    until = timezone.now() + timedelta(minutes=5)
+    answer = api.patch(f"syncs/{sync.pk}", {"quota_percent": 20}).json()
+    assert (answer["quota_percent"], answer["waits_until"]) == (20, None)
+    Sync.objects.update(not_before=until)
+    answer = api.get(f"syncs/{sync.pk}").json()
+    assert datetime.fromisoformat(answer["waits_until"]) == until.replace(microsecond=until.microsecond // 1000 * 1000)
+    assert answer["forecast"]["worst_lag_s"] == sync.poll_s
+    assert "can be told once" in answer["forecast"]["history"]

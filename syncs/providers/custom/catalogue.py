@@ -30,6 +30,7 @@ def _collection(definition: Definition, each: CustomCollection) -> Collection:
         every_s=each.whole_every_s if is_whole else None,
         reread_every_h=REREAD_H if may_hide and not is_whole else None,
         sweep_every_h=each.sweep_every_h,
+        page_size=each.size,
         sweep_page=each.size,
         cost="Each look for changes reads the whole list." if is_whole else "One request for each page of changes.",
         scopes=tuple(each.scopes),

@@ -228,6 +228,7 @@ class Collection:
     every_s            look for changes only so often (full re-reads); None = the sync's poll interval
     reread_every_h     read all records again so often, for changes upstream does not tell of; None = never
     sweep_every_h      compare ids so often; None = never, for ids that go missing here say nothing of deletions
+    page_size          how many records a request for history brings
     sweep_page         how many ids a sweep's request brings
     ids_only           those requests bring ids alone, not whole records
     remembers_s        how far back upstream can still tell all changes, deletions among them; None = without end.
@@ -249,6 +250,7 @@ class Collection:
     every_s: int | None = None
     reread_every_h: int | None = None
     sweep_every_h: int | None = 24 * 7
+    page_size: int = 100
     sweep_page: int = 100
     ids_only: bool = False
     remembers_s: int | None = None

@@ -97,6 +97,7 @@ def collection(name: str, title: str, *, custom: bool = False) -> Collection:
         feed=key,
         upstream=name,
         deletes=_deletes(name),
+        page_size=2_000,
         sweep_page=2_000,
         ids_only=True,
         remembers_s=BIN_KEPT_S if _deletes(name) is Deletes.FLAG else None,

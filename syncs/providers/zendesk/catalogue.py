@@ -244,6 +244,7 @@ def to_collection(resource: Resource) -> Collection:
         every_s=_HOUR if whole else resource.every_s or None,
         reread_every_h=resource.reread_h,
         remembers_s=DELETED_KEPT_S if resource.name.startswith(OBJECT) else None,
+        page_size=1_000 if resource.found is Found.EXPORT else 100,
         sweep_page=_SWEEP_PAGE.get(resource.found, 100),
         sweep_every_h=None if resource.deletes is Deletes.NONE else _SWEEP_H.get(resource.found, _DAY_H),
         custom=resource.name.startswith(OBJECT),
