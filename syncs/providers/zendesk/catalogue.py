@@ -193,7 +193,7 @@ _COST = {
     Found.WHOLE: "One request for 100 records, every hour.",
 }
 _DAY_H = 24
-_SWEEP_PAGE = {Found.EXPORT: 1_000, Found.OF_TICKETS: 1}  # a ticket's parts at least: a request for each ticket
+_PAGE = {Found.EXPORT: 1_000, Found.OF_TICKETS: 1}  # a ticket's parts at least: a request for each ticket
 _SWEEP_H = {Found.EXPORT: 30 * _DAY_H, Found.OF_TICKETS: 30 * _DAY_H, Found.SINCE: 7 * _DAY_H}
 
 
@@ -244,8 +244,8 @@ def to_collection(resource: Resource) -> Collection:
         every_s=_HOUR if whole else resource.every_s or None,
         reread_every_h=resource.reread_h,
         remembers_s=DELETED_KEPT_S if resource.name.startswith(OBJECT) else None,
-        page_size=1_000 if resource.found is Found.EXPORT else 100,
-        sweep_page=_SWEEP_PAGE.get(resource.found, 100),
+        page_size=_PAGE.get(resource.found, 100),
+        sweep_page=_PAGE.get(resource.found, 100),
         sweep_every_h=None if resource.deletes is Deletes.NONE else _SWEEP_H.get(resource.found, _DAY_H),
         custom=resource.name.startswith(OBJECT),
         shown=resource.shown,
