@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.anyapi.side import AnyApi
 from sandbox.github.side import GitHub
 from sandbox.hubspot.side import HubSpot
 from sandbox.jira.side import Jira
@@ -10,4 +11,4 @@ from sandbox.side import Side
 from sandbox.stripe.side import Stripe
 from sandbox.zendesk.side import Zendesk
 
-SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub, HubSpot, Zendesk)
+SIDES: tuple[type[Side], ...] = (Salesforce, Stripe, Jira, GitHub, HubSpot, Zendesk, AnyApi)
