@@ -114,11 +114,16 @@ def address_errors() -> Iterable[CheckMessage]:
 
 
 def provider_errors() -> Iterable[CheckMessage]:
-    from syncs import hosts  # it brings every provider along: loaded when checks run, not with every command
+    from syncs import (
+        hosts,
+        private_apis,
+    )  # hosts brings every provider along: loaded when checks run, not with every command
 
     for problem in hosts.problems():
         hint = "Give JSON, provider to base URL; only https and loopback addresses are taken."
         yield Error(problem, hint=hint, id="sequin.E010")
+    for problem in private_apis.problems():
+        yield Error(problem, hint="Give networks by commas: 10.1.0.0/16,127.0.0.1", id="sequin.E020")
 
 
 def is_address(text: str) -> bool:

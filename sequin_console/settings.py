@@ -228,6 +228,8 @@ CONTENT_SECURITY_POLICY = {
 # JSON, provider to base URLs: {"salesforce": "https://…"} or {"github": {"api": "https://…", "login": "https://…"}}.
 # Read and checked by syncs/hosts.py: https or loopback only.
 PROVIDER_URLS = os.environ.get("SEQUIN_PROVIDER_URLS", "")
+# Networks by commas, or `all`: private addresses of APIs that admins describe. Read by syncs/private_apis.py.
+PRIVATE_APIS = os.environ.get("SEQUIN_PRIVATE_APIS", "")
 # Set by `up` when the demo runs; adds the built-in sandbox to the places a connection can point at.
 SANDBOX_URL = os.environ.get("SEQUIN_SANDBOX_URL", "")
 # The embedded nats-server, set by `up`; offered as a ready choice in the consumer form and checked by /readyz.

@@ -21,13 +21,14 @@ from sequin_console.common import changes, leases, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import hosts
+from syncs import hosts, private_apis
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access, CannotRenew
 from syncs.providers.kit.auth import TokenGrant, TokenRequest
 from syncs.providers.kit.catalogue import CredentialKind, Mint, OAuth2, Provider
 from syncs.providers.kit.errors import CredentialsRefused, ProviderError, UnexpectedShape, UpstreamFailed
+from syncs.providers.kit.guard import refusal
 from syncs.providers.kit.http import make_http
 from syncs.providers.kit.times import parse_http_date
 from syncs.providers.kit.values import BadValue
@@ -41,43 +42,57 @@ SKEW = timedelta(seconds=30)  # a clock further off than this is worth a second 
 RENEW_AT = 0.75  # of the token's lifetime
 SITE_ID = "site_id"  # the setting that says which of several sites a credential reads
 Scout = Callable[[Mapping[str, str], str, datetime], dict[str, str]]
-_https: dict[int, httpx.AsyncClient] = {}
+_https: dict[tuple[int, bool], httpx.AsyncClient] = {}
 
 
 def shared_http() -> httpx.AsyncClient:
     """This process's HTTP client. Call it on the loop thread only: connections belong to a loop."""
-    http = _https.get(os.getpid())
+    return _http_of_process(is_guarded=False)
+
+
+def http_for(provider: Provider) -> httpx.AsyncClient:
+    """The one for this provider: to addresses that people described it opens no socket inside private networks."""
+    return _http_of_process(is_guarded=True) if provider.is_guarded else shared_http()
+
+
+def _http_of_process(*, is_guarded: bool) -> httpx.AsyncClient:
+    key = (os.getpid(), is_guarded)
+    http = _https.get(key)
     if http is None:  # made once a process: loading the certificates that TLS trusts takes 20 ms
-        http = _https[os.getpid()] = make_http()
+        http = _https[key] = make_http(allows=private_apis.allows if is_guarded else None)
         runner.at_end(http.aclose)
     return http
 
 
-async def request_grant(way: OAuth2 | Mint, base_url: str, request: TokenRequest) -> TokenGrant:
+async def request_grant(provider: Provider, way: OAuth2 | Mint, base_url: str, request: TokenRequest) -> TokenGrant:
     """Ask a token endpoint (RFC 6749 4.1.3, 6). Never repeated here: codes and rotating tokens are good for one use."""
-    return _grant_in(way, await _post(base_url, request))
+    return _grant_in(way, await _post(provider, base_url, request))
 
 
-async def minted_grant(mint: Mint, base_url: str, request_at: Callable[[datetime], TokenRequest]) -> TokenGrant:
+async def minted_grant(
+    provider: Provider, mint: Mint, base_url: str, request_at: Callable[[datetime], TokenRequest]
+) -> TokenGrant:
     """Access made anew. An assertion refused while our clock is wrong is made once more, by the provider's clock."""
     now = timezone.now()
-    response = await _post(base_url, request_at(now))
+    response = await _post(provider, base_url, request_at(now))
     try:
         return _grant_in(mint, response)
     except CredentialsRefused:
         theirs = parse_http_date(response.headers.get("date"))
         if theirs is None or abs(theirs - now) < SKEW:
             raise
-        return _grant_in(mint, await _post(base_url, request_at(theirs)))
+        return _grant_in(mint, await _post(provider, base_url, request_at(theirs)))
 
 
-async def _post(base_url: str, request: TokenRequest) -> httpx.Response:
+async def _post(provider: Provider, base_url: str, request: TokenRequest) -> httpx.Response:
     body = {"json": dict(request.json)} if request.json is not None else {"data": dict(request.form or {})}
     try:
         async with asyncio.timeout(GRANT_S):
             headers = {"Accept": "application/json", **request.headers}
-            return await shared_http().post(base_url + request.path, headers=headers, **body)
+            return await http_for(provider).post(base_url + request.path, headers=headers, **body)
     except (httpx.HTTPError, OSError, TimeoutError) as fault:
+        if refused := refusal(fault):
+            raise refused from None
         raise UpstreamFailed("The provider's sign-in did not answer.", detail=type(fault).__name__) from None
 
 
@@ -127,11 +142,14 @@ class StoredAccess:
 
     is_stored  False while a credential is being checked before it is stored: what renewal brings then stays on the
                object, and no lease is needed, for nobody else has it
+    provider   one that is no provider yet: a definition being tried
     """
 
-    def __init__(self, credential: Credential, orm: Orm, *, is_stored: bool = True) -> None:
+    def __init__(
+        self, credential: Credential, orm: Orm, *, is_stored: bool = True, provider: Provider | None = None
+    ) -> None:
         self._credential, self._orm, self._is_stored = credential, orm, is_stored
-        self._provider: Provider = PROVIDERS[credential.provider]
+        self._provider = provider or PROVIDERS[credential.provider]
         self._kind: CredentialKind = self._provider.kind(credential.kind)
         self._way: OAuth2 | Mint | None = self._kind.mint or self._kind.oauth
         self._renewing = asyncio.Lock()
@@ -238,14 +256,16 @@ class StoredAccess:
             raise CredentialsRefused("This connection's access has ended, and it cannot renew it.")
         asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         request = self._way.request(app.client_id, app.secrets.get("client_secret", ""), asked)
-        return await request_grant(self._way, hosts.place_of(app).token, request)
+        return await request_grant(self._provider, self._way, hosts.place_of(app).token, request)
 
     async def _mint(self, mint: Mint, app: OAuthApp | None) -> TokenGrant:
         where, values = self._place(app)
         try:
             on_api = hosts.api_host(self._provider, self._kind, self._credential.settings)
             base_url = on_api if mint.on_api else where.token
-            return await minted_grant(mint, base_url, lambda now: mint.request(values, where.login, now))
+            return await minted_grant(
+                self._provider, mint, base_url, lambda now: mint.request(values, where.login, now)
+            )
         except BadValue as error:
             raise CredentialsRefused(str(error), next_step="Paste it in again.") from None
 

@@ -11,8 +11,8 @@ from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
 from syncs import budget, connections, forecasting, inputs, listing, oauth, schemas, services, tuning
 from syncs import urls as _urls  # noqa: F401 - registers the path converter `upstream_id`
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.schemas import CredentialOut, OAuthAppOut, SyncOut
 
 syncs, credentials, oauth_apps, links = Router(), Router(), Router(), Router()

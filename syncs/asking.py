@@ -5,9 +5,10 @@ from typing import TypeVar
 
 from sequin_console.common import runner
 from sequin_console.common.problems import Problem
-from syncs import access, budget
+from syncs import access, budget, catalogue
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential
-from syncs.providers import PROVIDERS
+from syncs.providers.kit.catalogue import Provider
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import ProviderError
 
@@ -15,16 +16,27 @@ T = TypeVar("T")
 ASK_TIMEOUT_S = 45
 
 
-def ask_client(credential: Credential, question: Callable[[Client], Awaitable[T]], *, is_stored: bool = True) -> T:
-    """Put one question to a credential's API, whatever the reader knows. Raises ProviderError or Problem."""
+def ask_client(
+    credential: Credential,
+    question: Callable[[Client], Awaitable[T]],
+    *,
+    is_stored: bool = True,
+    provider: Provider | None = None,
+) -> T:
+    """Put one question to a credential's API, whatever the reader knows. Raises ProviderError or Problem.
+
+    provider  one that is no provider yet: a definition being tried
+    """
+    catalogue.look_for({credential.provider})
+    asked = provider or PROVIDERS[credential.provider]
 
     tally = budget.Tally()
 
     async def work(orm: runner.Orm) -> T:
-        source = access.StoredAccess(credential, orm, is_stored=is_stored)
+        source = access.StoredAccess(credential, orm, is_stored=is_stored, provider=asked)
         client = Client.of(
-            PROVIDERS[credential.provider],
-            access.shared_http(),
+            asked,
+            access.http_for(asked),
             source,
             draw_read_no=lambda: 0,
             settings=credential.settings,

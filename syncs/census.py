@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from sequin_console.common import audit
 from syncs import health
+from syncs.catalogue import PROVIDERS
 from syncs.models import Feed, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection
 from syncs.states import Phase
 

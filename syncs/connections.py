@@ -17,8 +17,8 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import hosts, pasted, sites
 from syncs.asking import as_problem as as_problem
 from syncs.asking import ask_client
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, Feed, OAuthApp, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Account, Collection, CredentialKind, Field, Provider
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.reading import Reader

@@ -9,11 +9,11 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from syncs import budget, connections
+from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.engine import forecast as rules
 from syncs.engine.forecast import Estimate, History
 from syncs.models import Credential, Purpose, RequestCount, Sync, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.states import Phase, SyncState
 
 SPENT_H = 24

@@ -9,9 +9,9 @@ from django.db.models import Max
 from django.utils import timezone
 
 from syncs import webhooks
+from syncs.catalogue import PROVIDERS
 from syncs.engine import hooks
 from syncs.models import Credential, SyncCollection, Webhook
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.webhooks import Webhook as Way
 from syncs.states import COLOURS, ICONS, HookState
 

@@ -14,8 +14,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sequin_console.common.problems import field_problem
+from syncs.catalogue import PROVIDERS, is_described
 from syncs.models import OAuthApp
-from syncs.providers import PROVIDERS
+from syncs.providers import PROVIDERS as OURS
 from syncs.providers.kit.catalogue import CredentialKind, Host, Provider
 from syncs.providers.kit.hosts import BadHost, clean_url
 from syncs.providers.kit.values import LOGIN_URL, BadValue, fill, places
@@ -64,7 +65,7 @@ class Place:
 def choices(provider: Provider, kind: CredentialKind | None = None) -> tuple[Host, ...]:
     """The places a connection to this provider (by this kind) can point at, for the connect form."""
     offered = tuple(host for host in provider.hosts if kind is None or not kind.hosts or host.key in kind.hosts)
-    if settings.SANDBOX_URL:
+    if settings.SANDBOX_URL and not is_described(provider.key):
         return (*offered, Host(DEMO, "Built-in demo", _demo(provider), "Made-up data that changes by itself."))
     return offered
 
@@ -150,7 +151,11 @@ def problems() -> list[str]:
         overrides = parse_overrides(settings.PROVIDER_URLS)
     except ImproperlyConfigured as error:
         return [str(error)]
-    return [f"SEQUIN_PROVIDER_URLS names “{key}”, which is no provider." for key in overrides if key not in PROVIDERS]
+    return [
+        f"SEQUIN_PROVIDER_URLS names “{key}”, which is no provider."
+        for key in overrides
+        if key not in OURS and not is_described(key)
+    ]
 
 
 def _demo(provider: Provider) -> str:

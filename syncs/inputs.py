@@ -12,8 +12,8 @@ from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import is_masked, without_masked
 from syncs import connections, hosts, services
 from syncs.access import SITE_ID
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp, Sync
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import CredentialKind, Provider
 from syncs.providers.kit.values import LOGIN_URL
 from syncs.schemas import CredentialPatch, InlineCredential, OAuthAppIn, SyncIn

@@ -13,6 +13,27 @@ from sequin_console.common.troubled import Troubled
 from syncs.states import COLOURS, ICONS, CredentialState, Phase, Removal, SyncState
 
 
+class CustomProvider(models.Model):
+    """An API that an admin described, without code. Its definition holds no secret."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.CharField(max_length=40, unique=True, help_text="Among all providers: `custom-acme`.")
+    label = models.CharField(max_length=60)
+    definition = models.JSONField(help_text="syncs.providers.custom.Definition")
+    version = models.PositiveIntegerField(default=1, help_text="Grows with each change: workers build it anew.")
+    created_by = models.CharField(max_length=150, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RightsQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["label", "id"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
 class OAuthApp(models.Model):
     """The customer's own OAuth application at a provider."""
 

@@ -27,8 +27,8 @@ from sequin_console.common import audit, changes, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
 from syncs import access, connections, hosts, pasted, site_choice, sites
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp, PendingConnection, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection, OAuth2, Site
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.values import fill
@@ -216,9 +216,9 @@ def _granted(pending: PendingConnection, code: str) -> Credential:
     if oauth.pkce:
         asked["code_verifier"] = pending.secrets["code_verifier"]
     request = oauth.request(app.client_id, app.secrets.get("client_secret", ""), asked)
-    base_url = hosts.place_of(app).token
+    base_url, provider = hosts.place_of(app).token, PROVIDERS[app.provider]
     try:
-        grant = runner.run(lambda _orm: access.request_grant(oauth, base_url, request), timeout_s=60)
+        grant = runner.run(lambda _orm: access.request_grant(provider, oauth, base_url, request), timeout_s=60)
     except ProviderError as error:
         raise connections.as_problem(error) from None
     credential = pending.credential or Credential(provider=app.provider, kind=pending.kind)

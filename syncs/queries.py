@@ -10,11 +10,11 @@ from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
 from syncs import budget, census, forecasting, sweeping
+from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
 from syncs.hook_rows import HookRow, hook_row
 from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.states import CredentialState, Phase, SyncState
 
 

@@ -26,11 +26,11 @@ from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import access, braking, budget, census, health, hints, log, rereading, sweeping
+from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look
 from syncs.engine.pull import gathered, pull
 from syncs.models import Credential, Feed, Purpose, SeenBy, Sync, SyncCollection
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.quota import Quota
@@ -58,9 +58,10 @@ class Account:
         self._told: dict[str, budget.Told] = {}
         self._purses: dict[UUID, budget.Purse] = {}
         self.source = access.StoredAccess(credential, orm)
+        provider = PROVIDERS[credential.provider]
         self.client = Client.of(
-            PROVIDERS[credential.provider],
-            access.shared_http(),
+            provider,
+            access.http_for(provider),
             self.source,
             draw_read_no=lambda: _draw.get()(),
             on_quota=self._note_quota,

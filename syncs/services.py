@@ -12,8 +12,8 @@ from sequin_console.common import audit, changes
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import connections
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, Feed, Sync, SyncCollection, SyncHead
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection
 from syncs.states import SYNC_TRANSITIONS, CredentialState, Phase, Removal, SyncState
 

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from sequin_console.common.problems import Problem, field_problem
 from syncs.access import SITE_ID
 from syncs.asking import as_problem, ask_client
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Site
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import ProviderError

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sequin_console.common import heartbeats, leases, runner, task_queue
-from syncs import hints, removal, webhooks
+from syncs import catalogue, hints, removal, webhooks
 from syncs.models import Feed
 from syncs.reading import Account, FeedRun
 from syncs.states import CredentialState, SyncState
@@ -48,6 +48,7 @@ def is_due(feed: Feed, outcome: Any, hinted: Collection[int]) -> bool:
 
 def _read(feeds: list[Feed], late_at: float) -> dict[int, Any]:
     credentials = {feed.pk: feed.sync.credential for feed in feeds}
+    catalogue.look_for({credential.provider for credential in credentials.values()})
     by_pk = {feed.pk: feed for feed in feeds}
     hinted = set(hints.feeds_due(timezone.now(), list(by_pk)))
     accounts: dict[UUID, Account] = {}

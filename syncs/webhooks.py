@@ -23,9 +23,9 @@ from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE, trouble
 from syncs import access, asking, hints
+from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.models import Credential, SyncCollection, Webhook
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection
 from syncs.providers.kit.errors import ProviderError, UnexpectedShape
 from syncs.providers.kit.webhooks import Delivery, Registered, Told, Wanted

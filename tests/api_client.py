@@ -38,6 +38,9 @@ class ApiClient:
     def post(self, path: str, body: Any = None) -> Any:
         return self.call("POST", path, body)
 
+    def put(self, path: str, body: Any = None) -> Any:
+        return self.call("PUT", path, body)
+
     def patch(self, path: str, body: Any = None) -> Any:
         return self.call("PATCH", path, body)
 

@@ -11,4 +11,5 @@ for _alias, _database in DATABASES.items():
     # Files, not memory: threads and processes share them, and the write lock is the real one.
     _test = {"TEMPLATE": backends.MIGRATED} if DATABASE_URL else {"NAME": str(DATA_DIR / f"test-{_alias}.sqlite3")}
     _database["TEST"] = _test
+PRIVATE_APIS = "127.0.0.0/8"  # the sandbox
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; nobody's real password

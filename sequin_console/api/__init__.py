@@ -6,10 +6,12 @@ from sequin_console.api.errors import add_handlers
 from sequin_console.api.mount import Console
 from syncs import api as syncs_api
 from syncs import webhooks_api
+from syncs.api_custom import custom_providers
 
 DESCRIPTION = """\
 Send an API token with every request: `Authorization: Bearer sqn_…`. Tokens are made under Settings. A viewer's token
-reads, an operator's also changes connections, syncs and consumers, an admin's also OAuth apps.
+reads, an operator's also changes connections, syncs and consumers, an admin's also OAuth apps
+and described APIs.
 
 Bodies and answers are JSON. Times are RFC 3339 in UTC. Secrets are taken in and never given out: answers show
 `********`, and sending that back leaves a secret as it is.
@@ -35,6 +37,7 @@ api.add_router("/webhooks", webhooks_api.router, tags=["Webhooks"])
 api.add_router("/oauth-apps", syncs_api.oauth_apps, tags=["OAuth apps"])
 api.add_router("/link", syncs_api.links, tags=["Credentials"])
 api.add_router("/providers", syncs_api.providers, tags=["Providers and collections"])
+api.add_router("/custom-providers", custom_providers, tags=["Described APIs"])
 api.add_router("/collections", syncs_api.collections, tags=["Providers and collections"])
 api.add_router("/records", syncs_api.records, tags=["Records"])
 add_handlers(api)

@@ -13,35 +13,11 @@ from ninja.errors import HttpError, ValidationError
 
 from sequin_console.common import database_trouble
 from sequin_console.common.problems import Problem
+from sequin_console.common.words import sentence
 
 log = structlog.get_logger(__name__)
 
 DOCS_STEP = "See /v1/docs for what this route takes."
-_WORDS = {  # pydantic's own words, where a person would say it otherwise
-    "missing": "This field is missing.",
-    "extra_forbidden": "There is no such field here.",
-    "string_type": "This is not a text.",
-    "dict_type": "This is not a JSON object.",
-    "model_type": "This is not a JSON object.",
-    "model_attributes_type": "This is not a JSON object.",
-    "list_type": "This is not a list.",
-    "uuid_type": "This is not an id.",
-    "uuid_parsing": "This is not an id.",
-    "bool_type": "This is neither true nor false.",
-    "bool_parsing": "This is neither true nor false.",
-    "int_type": "This is not a whole number.",
-    "int_parsing": "This is not a whole number.",
-    "int_from_float": "This is not a whole number.",
-    "int_parsing_size": "This number is too large.",
-    "less_than_equal": "This is more than {le}.",
-    "greater_than_equal": "This is less than {ge}.",
-    "string_too_long": "This is longer than {max_length} characters.",
-    "string_too_short": "This is empty.",
-    "string_pattern_mismatch": "Only these are taken: {pattern}",
-    "literal_error": "This is none of {expected}.",
-    "datetime_from_date_parsing": "This is not a moment such as 2026-11-23T16:20:35Z.",
-    "timezone_aware": "This moment has no time zone; end it with Z for UTC.",
-}
 
 
 def answer(problem: Problem) -> HttpResponse:
@@ -81,9 +57,7 @@ def wrong_input(error: ValidationError) -> Problem:
         source, *place = each["loc"]
         # a body's place begins with our name for the body, a query's may with the name of its group
         path = place[1:] if source == "body" else place[-1:]
-        words = _WORDS.get(each["type"], "").format(**each.get("ctx", {}))
-        words = words or str(each["msg"]).removeprefix("Value error, ")
-        fields.setdefault(".".join(map(str, path)), []).append(words)
+        fields.setdefault(".".join(map(str, path)), []).append(sentence(each))
     if whole := fields.pop("", None):
         missing = any(each["type"] == "missing" for each in error.errors)
         message = "The request has no body." if missing else whole[0]

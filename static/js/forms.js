@@ -98,14 +98,14 @@ const countAll = (root) => root.querySelectorAll("[data-picker]").forEach(count)
 countAll(document);
 document.addEventListener("htmx:load", (event) => countAll(event.target.parentElement ?? event.target));
 
-// --- Fields that belong to one choice: data-only-with="host=my_domain" --------------------------------------------
+// --- Fields that belong to some choices: data-only-with="host=my_domain", "paging=offset|keyset" --------------------------------------------
 
 function showFitting(root) {
   for (const field of root.querySelectorAll("[data-only-with]")) {
     const [name, value] = field.dataset.onlyWith.split("=");
     const box = field.closest(".form-field");
-    const chosen = field.form?.querySelector(`[name="${CSS.escape(name)}"]:checked`);
-    if (box && chosen) box.hidden = chosen.value !== value && !field.classList.contains("is-invalid");
+    const chosen = field.form?.querySelector(`[name="${CSS.escape(name)}"]:checked, select[name="${CSS.escape(name)}"]`);
+    if (box && chosen) box.hidden = !value.split("|").includes(chosen.value) && !field.classList.contains("is-invalid");
   }
 }
 

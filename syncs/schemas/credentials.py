@@ -16,9 +16,9 @@ from sequin_console.common.rest import (
     ListQuery,
 )
 from syncs import budget, forecasting, oauth, queries
+from syncs.catalogue import PROVIDERS
 from syncs.connections import CheckResult
 from syncs.models import NO_SYNC, Credential, OAuthApp
-from syncs.providers import PROVIDERS
 from syncs.queries import Trouble
 
 Json = dict[str, Any]

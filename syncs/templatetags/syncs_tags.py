@@ -3,8 +3,8 @@
 from django import template
 
 from syncs import hosts, oauth
+from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp
-from syncs.providers import PROVIDERS
 
 register = template.Library()
 

@@ -16,9 +16,9 @@ from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import connections as services
 from syncs import oauth
+from syncs.catalogue import PROVIDERS, is_described
 from syncs.forms import PasteForm, RedirectForm, ReplaceForm
 from syncs.models import Credential, OAuthApp
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import CredentialKind, Provider
 
 FOR_SYNC = "sync"  # `?for=sync`: the person is on her way to a new sync
@@ -135,7 +135,7 @@ def connect_context(
 
 def setup_template(provider: Provider) -> str:
     """The provider's setup steps, if it has any written."""
-    name = f"providers/{provider.key}.html"
+    name = f"providers/{'custom' if is_described(provider.key) else provider.key}.html"
     try:
         get_template(name)
     except TemplateDoesNotExist:

@@ -15,9 +15,9 @@ from sequin_console.common.problems import Problem
 from syncs import connections as services
 from syncs import forecasting, queries
 from syncs.budget import budgets
+from syncs.catalogue import PROVIDERS
 from syncs.forms import NameForm, ReplaceForm
 from syncs.models import Credential
-from syncs.providers import PROVIDERS
 from syncs.views.connect import show_at_fields
 from syncs.views.webhook import webhook_context
 

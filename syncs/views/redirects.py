@@ -11,9 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import oauth, site_choice
+from syncs.catalogue import PROVIDERS
 from syncs.forms import RedirectForm, SiteForm
 from syncs.models import Credential
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Provider
 from syncs.views.connect import FOR_SYNC, apps_for, connect_context, provider_or_404, ways
 

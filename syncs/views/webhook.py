@@ -14,9 +14,9 @@ from sequin_console.accounts.rights import Right, may
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import hook_rows, webhooks
+from syncs.catalogue import PROVIDERS
 from syncs.forms import SigningSecretForm
 from syncs.models import Credential, Webhook
-from syncs.providers import PROVIDERS
 
 
 @never_cache

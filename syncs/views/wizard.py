@@ -15,10 +15,10 @@ from django.views.decorators.http import require_POST
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import budget, connections, forecasting, queries, services
+from syncs.catalogue import PROVIDERS
 from syncs.coverage import Coverage, coverage
 from syncs.forms import POLL_CHOICES, StartForm
 from syncs.models import Credential
-from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection
 
 

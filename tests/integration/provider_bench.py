@@ -11,7 +11,7 @@ import httpx
 from sandbox.process import RunningSandbox
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access, CannotRenew
-from syncs.providers.kit.catalogue import Collection, Quota
+from syncs.providers.kit.catalogue import Collection, Provider, Quota
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.http import make_http
 from syncs.providers.kit.records import RawRecord
@@ -45,8 +45,9 @@ class Refreshing:
 class Bench:
     """One provider's reader, and its collections by id."""
 
-    def __init__(self, key: str, http: httpx.AsyncClient, source: Any, settings: dict[str, Any]) -> None:
-        provider, numbers = PROVIDERS[key], itertools.count(1)
+    def __init__(self, key: str | Provider, http: httpx.AsyncClient, source: Any, settings: dict[str, Any]) -> None:
+        provider = key if isinstance(key, Provider) else PROVIDERS[key]
+        numbers = itertools.count(1)
         self.quotas: list[Quota] = []
         self.source = source
         client = Client.of(

@@ -124,10 +124,10 @@ def renewals() -> Iterator[list[str]]:
     sent: list[str] = []
     real = access.request_grant
 
-    async def noted(oauth_: Any, url: str, request: Any) -> Any:
+    async def noted(provider: Any, oauth_: Any, url: str, request: Any) -> Any:
         if request.form["grant_type"] == "refresh_token":
             sent.append(request.form["refresh_token"])
-        return await real(oauth_, url, request)
+        return await real(provider, oauth_, url, request)
 
     with mock.patch.object(access, "request_grant", noted):
         yield sent
@@ -553,6 +553,6 @@ def test_a_process_makes_its_http_client_once(monkeypatch: pytest.MonkeyPatch) -
     """A client loads the certificates that TLS trusts, which costs more than a whole look at an idle account."""
     made, make = [], access.make_http
     monkeypatch.setattr(access, "_https", {})
-    monkeypatch.setattr(access, "make_http", lambda: made.append(make()) or made[-1])
+    monkeypatch.setattr(access, "make_http", lambda **options: made.append(make(**options)) or made[-1])
     assert access.shared_http() is access.shared_http()
     assert len(made) == 1

@@ -15,7 +15,7 @@ from django.utils import timezone
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.api import api as mounted
 from sequin_console.common.models import AuditEvent
-from syncs import budget, log, oauth
+from syncs import budget, custom, log, oauth
 from syncs.models import NO_SYNC, Credential, OAuthApp, PendingConnection, Record, Sync, SyncCollection
 from syncs.providers.kit.catalogue import Account
 from syncs.providers.kit.errors import CredentialsRefused
@@ -97,6 +97,14 @@ def new_sync(**fields: Any) -> dict[str, Any]:
 
 
 NATS = {"host": NOWHERE, "port": CLOSED_PORT}
+DESCRIBED = {
+    "key": "acme",
+    "label": "Acme",
+    "base_url": f"http://{NOWHERE}:{CLOSED_PORT}",
+    "auth": {"type": "bearer"},
+    "collections": [{"id": "things", "title": "Things", "path": "/things"}],
+}
+TRIED = {"definition": DESCRIBED, "collection": "things", "secrets": {"secret": MARKER}}
 # Every operation: method, path, body, and the least role. `{…}` are filled in by `address`.
 ROUTES: list[tuple[str, str, Any, str | None]] = [
     ("POST", "syncs", new_sync(), "operator"),
@@ -136,6 +144,14 @@ ROUTES: list[tuple[str, str, Any, str | None]] = [
     ("DELETE", "oauth-apps/{app_id}", None, "admin"),
     ("POST", "link/oauth2/token", {"code": "x", "client_id": "{app_id}", "client_secret": MARKER}, None),
     ("GET", "providers", None, "viewer"),
+    ("POST", "custom-providers", DESCRIBED | {"key": "other"}, "admin"),
+    ("GET", "custom-providers", None, "admin"),
+    ("POST", "custom-providers/try", TRIED, "admin"),
+    ("POST", "custom-providers/import", DESCRIBED, "admin"),
+    ("GET", "custom-providers/{custom_provider_id}", None, "admin"),
+    ("PUT", "custom-providers/{custom_provider_id}", DESCRIBED, "admin"),
+    ("GET", "custom-providers/{custom_provider_id}/export", None, "admin"),
+    ("DELETE", "custom-providers/{custom_provider_id}", None, "admin"),
     ("GET", "collections/{credential_id}", None, "viewer"),
     ("GET", "collections/{credential_id}/{collection_id}", None, "viewer"),
     ("GET", "records", None, "viewer"),
@@ -152,6 +168,7 @@ def ids(sync: Sync, consumer: NatsConsumer, app: OAuthApp) -> dict[str, str]:
         "credential_id": str(sync.credential_id),
         "consumer_id": str(consumer.pk),
         "app_id": str(app.pk),
+        "custom_provider_id": str(custom.create(custom.parse(DESCRIBED), by=None).pk),
         "collection_id": "fake:thing",
         "upstream_id": "a/b%20c",
         "record_id": str(log.public_id(sync.pk, "fake:thing", "a/b c")),

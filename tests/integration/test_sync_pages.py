@@ -7,6 +7,7 @@ from html import escape
 from urllib.parse import quote
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,8 +15,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sequin_console.common.models import AuditEvent
-from syncs import connections, log, oauth
-from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Record, RecordChange, Sync, SyncCollection
+from syncs import connections, custom, log, oauth
+from syncs.models import (
+    Credential,
+    CustomProvider,
+    Feed,
+    OAuthApp,
+    PendingConnection,
+    Record,
+    RecordChange,
+    Sync,
+    SyncCollection,
+)
 from syncs.providers.kit.auth import TokenGrant
 from syncs.providers.kit.catalogue import Account
 from syncs.providers.kit.errors import CredentialsRefused, PermissionMissing
@@ -28,9 +39,18 @@ pytestmark = pytest.mark.django_db
 BrowserOf = Callable[..., Client]
 HTMX = {"HX-Request": "true"}
 NAMES = [pattern.name for pattern in urlpatterns]
+DESCRIBED = {
+    "key": "acme",
+    "label": "Acme",
+    "base_url": "http://127.0.0.1:1",
+    "auth": {"type": "bearer"},
+    "collections": [{"id": "things", "title": "Things", "path": "/things"}],
+}
 PUBLIC = {"oauth_callback", "oauth_start", "oauth_sites", "hook"}
 SEEN_BY_ALL = {"connections", "connection", "webhook", "list", "detail", "records", "record"}
-FOR_ADMINS = {"oauth_app_create", "oauth_app_edit", "oauth_app_delete"}
+FOR_ADMINS = {"oauth_app_create", "oauth_app_edit", "oauth_app_delete"} | {
+    name for name in NAMES if name.startswith("custom_provider")
+}
 WAY = Webhook(verify=lambda *_: False, told=lambda _: [], steps=("Open it.", "Paste it."), tells="All.")
 HOSTILE = '<script>alert("x")</script>'
 
@@ -92,6 +112,12 @@ def copy_of(sync: Sync, number: int) -> Sync:
     return other
 
 
+def described() -> CustomProvider:
+    """An API that an admin described."""
+    known = CustomProvider.objects.filter(key="custom-acme").first()
+    return known or custom.create(custom.parse(DESCRIBED), by=None)
+
+
 def path_of(name: str, sync: Sync, app: OAuthApp) -> str:
     """Any page's address, over what the fixtures made."""
     row = row_of(sync)
@@ -108,6 +134,8 @@ def path_of(name: str, sync: Sync, app: OAuthApp) -> str:
     }
     if name.startswith(("connection_", "oauth_again", "collection_fields", "webhook")) or name == "connection":
         values["pk"] = sync.credential_id
+    if name.startswith("custom_provider"):
+        values["pk"] = described().pk
     if name.startswith("oauth_app_"):
         values["pk"] = app.pk
     pattern = next(pattern for pattern in urlpatterns if pattern.name == name)
@@ -154,7 +182,11 @@ def test_every_page_opens_for_an_admin(name, sync, app, root, browser_of: Browse
             assert ("<!doctype html>" in text_of(answer)) == (not headers) or name in WHOLE_PAGES
 
 
-WHOLE_PAGES = {"connect", "create", "connection_delete", "oauth_app_delete"}  # links lead there; htmx never asks
+WHOLE_PAGES = {"connect", "create", "connection_delete", "oauth_app_delete"} | {
+    "custom_providers",
+    "custom_provider_delete",
+    "custom_provider_export",
+}  # links lead there; htmx never asks
 
 
 @pytest.mark.parametrize("name", sorted(SEEN_BY_ALL))
@@ -734,3 +766,101 @@ def test_empty_pages_tell_the_next_step(name, next_page, ada, vera, browser_of: 
     page = text_of(browser_of(vera).get(path))
     assert step not in page
     assert "An operator or admin can" in page
+
+
+# --- Described APIs ----------------------------------------------------------------------------------------------
+
+
+def typed(**changed: str) -> dict[str, str]:
+    """A filled-in form of one list."""
+    filled = {"label": "Acme", "key": "acme", "base_url": "http://127.0.0.1:1", "auth": "header",
+              "header_name": "X-Key", "key_prefix": "Token ", "per_s": "5", "client_auth": "body",
+              "count": "1", "c0-title": "Things",
+              "c0-id": "things", "c0-path": "/things", "c0-params": "sort=changed\nkind=all",
+              "c0-list_at": "data.items",
+              "c0-id_at": "id", "c0-updated_at": "changed", "c0-paging": "offset", "c0-offset_param": "skip",
+              "c0-total": "count", "c0-size": "50", "c0-size_param": "limit", "c0-since": "unix_s",
+              "c0-since_param": "since", "c0-overlap_s": "30", "c0-whole_every_s": "600", "c0-page_first": "1",
+              "c0-record_path": "/things/{id}", "c0-sweep_every_h": "24"}  # fmt: skip
+    return filled | changed
+
+
+def test_what_is_typed_is_stored_and_comes_back_into_the_form(root, browser_of: BrowserOf) -> None:
+    browser = browser_of(root)
+    answer = browser.post(reverse("syncs:custom_provider_create"), typed())
+    assert (answer.status_code, answer["Location"]) == (303, reverse("syncs:custom_providers"))
+    row = CustomProvider.objects.get()
+    made = row.definition
+    assert made["auth"] == {"type": "header", "name": "X-Key", "prefix": "Token "}
+    assert made["collections"][0]["params"] == {"sort": "changed", "kind": "all"}
+    assert made["collections"][0]["paging"] == {"type": "offset", "param": "skip", "total": "count"}
+    assert made["collections"][0]["incremental"] == {"param": "since", "format": "unix_s", "overlap_s": 30}
+    path = reverse("syncs:custom_provider_edit", args=[row.pk])
+    page = browser.get(path)
+    again = {form.add_prefix(name): form[name].value() for form in (page.context["form"], *page.context["collections"])
+             for name in form.fields}  # fmt: skip
+    assert browser.post(path, {k: v for k, v in again.items() if v is not None} | {"count": "1"}).status_code == 303
+    row.refresh_from_db()
+    assert (row.definition, row.version) == (made, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [
+        ({"base_url": "http://crm.example.com"}, ("form", "base_url")),
+        ({"c0-path": "things"}, ("collections", "path")),
+        ({"c0-offset_param": "a b"}, ("collections", "offset_param")),
+        ({"c0-since_param": ""}, ("collections", "since_param")),
+        ({"c0-record_path": ""}, ("collections", "__all__")),
+        ({"auth": "query", "query_name": ""}, None),
+        ({"label": ""}, ("form", "label")),
+    ],
+)
+def test_mistakes_stand_at_their_fields(root, browser_of: BrowserOf, changed, place) -> None:
+    for headers in ({}, HTMX):
+        answer = browser_of(root).post(reverse("syncs:custom_provider_create"), typed(**changed), headers=headers)
+        if place is None:  # a field left empty takes what is usual
+            assert answer.status_code in (303, 204)
+            CustomProvider.objects.all().delete()
+            continue
+        assert answer.status_code == 422
+        form = answer.context["form"] if place[0] == "form" else answer.context["collections"][0]
+        assert list(form.errors) == [place[1]]
+        assert not CustomProvider.objects.exists()
+
+
+def test_lists_are_added_and_taken_away_and_what_was_typed_stays(root, browser_of: BrowserOf) -> None:
+    browser, path = browser_of(root), reverse("syncs:custom_provider_create")
+    more = browser.post(path, typed(add="1"), headers=HTMX)
+    assert [form["title"].value() for form in more.context["collections"]] == ["Things", None]
+    assert "is-invalid" not in text_of(more)
+    less = browser.post(path, typed(count="2", remove="0", **{"c1-title": "Others"}), headers=HTMX)
+    assert [form["title"].value() for form in less.context["collections"]] == ["Others"]
+    assert less.context["form"]["base_url"].value() == "http://127.0.0.1:1"
+
+
+def test_trial_of_a_form_with_mistakes_says_them_and_no_secret_comes_back(root, browser_of: BrowserOf) -> None:
+    browser, path = browser_of(root), reverse("syncs:custom_provider_try")
+    wrong = browser.post(path, typed(base_url="http://crm.example.com", **{"trial-secret": "key-123456"}), headers=HTMX)
+    assert wrong.status_code == 422
+    assert "Base URL" in text_of(wrong)
+    closed = browser.post(path, typed(**{"trial-secret": "key-123456"}), headers=HTMX)
+    assert closed.status_code == 200
+    assert "did not answer" in text_of(closed)
+    none = browser.post(path, typed(), headers=HTMX)
+    assert none.status_code == 422
+    assert not any("key-123456" in text_of(each) for each in (wrong, closed, none))
+
+
+def test_file_of_one_is_imported_as_another(root, browser_of: BrowserOf) -> None:
+    browser, path = browser_of(root), reverse("syncs:custom_provider_import")
+    file = browser.get(reverse("syncs:custom_provider_export", args=[described().pk]))
+    assert file["Content-Disposition"] == 'attachment; filename="custom-acme.json"'
+    copy = json.dumps(json.loads(file.content) | {"key": "acme-2", "label": HOSTILE})
+    assert browser.post(path, {"file": SimpleUploadedFile("a.json", copy.encode())}).status_code == 303
+    assert set(CustomProvider.objects.values_list("key", flat=True)) == {"custom-acme", "custom-acme-2"}
+    for name in ("custom_providers", "connect", "connections"):
+        assert HOSTILE not in text_of(browser.get(reverse(f"syncs:{name}")))
+    for bad in (b"[]", b"{", b'{"key":1}', copy.encode()):
+        assert browser.post(path, {"file": SimpleUploadedFile("a.json", bad)}).status_code in (409, 422)
+    assert browser.post(path).status_code == 422

@@ -44,7 +44,7 @@ def icon(name: str, label: str = "", css: str = "") -> SafeString:
 @register.simple_tag
 def provider_mark(key: str, size: int = 32) -> SafeString:
     """A provider's mark (`static/img/providers/<key>.svg`); decorative, the name stands beside it."""
-    source = static(f"img/providers/{key}.svg")
+    source = static(f"img/providers/{'custom' if key.startswith('custom-') else key}.svg")
     return format_html('<img class="provider-mark" src="{}" width="{}" height="{}" alt="">', source, size, size)
 
 

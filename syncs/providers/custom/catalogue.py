@@ -26,7 +26,6 @@ def _collection(definition: Definition, each: CustomCollection) -> Collection:
         feed=key,
         upstream=each.path,
         deletes=Deletes.SWEEP,
-        versioned_by_time=bool(each.updated_at),
         every_s=each.whole_every_s if is_whole else None,
         reread_every_h=REREAD_H if may_hide and not is_whole else None,
         sweep_every_h=each.sweep_every_h,

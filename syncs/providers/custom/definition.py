@@ -140,7 +140,9 @@ class Incremental(Part):
 
     param: Param = "updated_since"
     format: Literal["rfc3339", "unix_s", "unix_ms", "date"] = "rfc3339"
-    overlap_s: int = Field(default=60, ge=0, le=7 * 86_400, description="Seconds read again: indexes run late.")
+    overlap_s: int = Field(
+        default=900, ge=0, le=7 * 86_400, description="Seconds read again: indexes run late, and clocks are set."
+    )
 
 
 # --- Lists, and the whole --------------------------------------------------------------------------------------------
