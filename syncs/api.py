@@ -9,7 +9,19 @@ from ninja import Body, Query, Router
 from sequin_console.common import rest
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import MessagesIn, MessagesQuery, Removing, actor, chosen_messages, get_or_404
-from syncs import budget, connections, forecasting, inputs, listing, oauth, schemas, services, tuning
+from syncs import (
+    budget,
+    connections,
+    forecasting,
+    inputs,
+    listing,
+    oauth,
+    queries,
+    schema_watch,
+    schemas,
+    services,
+    tuning,
+)
 from syncs import urls as _urls  # noqa: F401 - registers the path converter `upstream_id`
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
@@ -117,7 +129,10 @@ def look_now(request: HttpRequest, sync_id: UUID) -> SyncOut:
 def update_collection(
     request: HttpRequest, sync_id: UUID, collection_id: str, body: schemas.CollectionPatch
 ) -> SyncOut:
-    """Say how often all its ids are compared, to find deletions the provider does not tell of."""
+    """Say how often all its ids are compared, to find deletions the provider does not tell of; and pick its fields.
+
+    Other fields than before mean that it is read from its beginning.
+    """
     row = _collection(request, sync_id, collection_id)
     tuning.change(row, body.model_dump(exclude_unset=True), by=actor(request))
     return _sync_out(sync_id)
@@ -130,6 +145,22 @@ def decide_deletes(request: HttpRequest, sync_id: UUID, collection_id: str, body
     They are held when so many records are missing upstream that a lost right is as likely as a deletion.
     """
     services.decide_deletes(_collection(request, sync_id, collection_id), body.decision, by=actor(request))
+    return _sync_out(sync_id)
+
+
+@syncs.get("/{uuid:sync_id}/schema-changes", response=schemas.SchemaChangeList, summary="List changes of fields")
+def list_schema_changes(request: HttpRequest, sync_id: UUID) -> schemas.SchemaChangeList:
+    """Fields that were added, removed or retyped in a sync's collections, newest first."""
+    found = queries.schema_changes(get_or_404(Sync.objects.visible_to(actor(request)), pk=sync_id))
+    return schemas.SchemaChangeList(data=[schemas.SchemaChangeOut.of(row) for row in found])
+
+
+@syncs.post(
+    "/{uuid:sync_id}/collections/{collection_id}/accept-schema", response=SyncOut, summary="Accept changes of fields"
+)
+def accept_schema(request: HttpRequest, sync_id: UUID, collection_id: str) -> SyncOut:
+    """Say that you have looked at what changed. A collection that was stopped for it goes on."""
+    schema_watch.accept(_collection(request, sync_id, collection_id), by=actor(request))
     return _sync_out(sync_id)
 
 

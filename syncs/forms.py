@@ -1,18 +1,20 @@
 """Forms of the syncs pages. They follow the provider catalogue; services do the work and the checking."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils.html import format_html
 
 from syncs import hosts
 from syncs.budget import ALL
 from syncs.coverage import hours
 from syncs.models import Credential, OAuthApp, Sync, SyncCollection
-from syncs.providers.kit.catalogue import CredentialKind, Host, Provider, SetupField, Site
+from syncs.providers.kit.catalogue import CredentialKind, Field, Host, Provider, SetupField, Site
 from syncs.providers.kit.values import LOGIN_URL, BadValue
-from syncs.states import Removal
+from syncs.states import OnDrift, Removal
 
 HOST = "host"
 
@@ -32,6 +34,12 @@ OWN, OTHER = "own", "hours"
 SWEEP_PRESETS_H = (1, 6, 24, 7 * 24, 30 * 24, 0)
 SWEEP_NOTES = {
     0: "Careful: a record that is deleted without a word then stays live on the stream for ever.",
+}
+
+DRIFT_NOTES = {
+    OnDrift.CARRY_ON: "New fields arrive, removed ones go. It is noted.",
+    OnDrift.TELL: "The same, and it is shown until somebody has looked.",
+    OnDrift.STOP: "Nothing more of that collection is stored until somebody accepts the change.",
 }
 
 REMOVAL_NOTES = {
@@ -271,11 +279,23 @@ class StartForm(forms.Form):
         choices=[(percent, share_words(percent)) for percent in SHARES],
         help_text=SHARE_HELP,
     )
+    paused = forms.BooleanField(
+        label="Do not read yet",
+        required=False,
+        help_text="To pick fields first, for example. It starts when you press Resume.",
+    )
 
 
 class SyncForm(StartForm):
     """A sync's name, interval, share and brake."""
 
+    paused = None  # type: ignore[assignment]  # there are buttons for that
+    on_drift = forms.ChoiceField(
+        label="When fields of a collection change",
+        required=False,
+        choices=[(each.value, choice(str(each.label), DRIFT_NOTES[each])) for each in OnDrift],
+        widget=forms.RadioSelect,
+    )
     brake_percent = forms.IntegerField(
         label="Ask before marking more than this share of a collection as deleted",
         min_value=0,
@@ -288,7 +308,7 @@ class SyncForm(StartForm):
     )
 
     def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
-        names = ("name", "poll_s", "quota_percent", "brake_percent", "brake_at_least")
+        names = ("name", "poll_s", "quota_percent", "on_drift", "brake_percent", "brake_at_least")
         super().__init__(*args, **{"initial": {name: getattr(sync, name) for name in names}, **kwargs})
         if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
             field = self.fields["poll_s"]
@@ -329,6 +349,65 @@ class SweepForm(forms.Form):
         """What was chosen: hours, 0 for never, None for the provider's own interval."""
         chosen = self.cleaned_data["sweep"]
         return None if chosen == OWN else int(self.cleaned_data["hours"] if chosen == OTHER else chosen)
+
+
+@dataclass(frozen=True)
+class FieldOption:
+    """One line of the field picker."""
+
+    path: str
+    label: str
+    type: str
+    is_kept: bool
+    is_picked: bool
+    is_hashed: bool
+
+
+class FieldsForm(forms.Form):
+    """Which fields of a collection's records are kept, and which of them as hashes."""
+
+    mode = forms.ChoiceField(
+        label="Keep",
+        widget=forms.RadioSelect,
+        choices=[
+            ("all", choice("All fields", "Those that are added later, too.")),
+            ("some", choice("Only the fields ticked below", "Id and times always are. New fields stay away.")),
+        ],
+    )
+
+    def __init__(
+        self, *args: Any, row: SyncCollection, described: Sequence[Field], kept: Sequence[str], **kwargs: Any
+    ) -> None:
+        only, hashed = row.fields.get("only"), row.fields.get("hash") or []
+        super().__init__(*args, **{"initial": {"mode": "all" if only is None else "some"}, **kwargs})
+        self.picked, self.hashed = only or [], hashed
+        if self.is_bound:
+            sent = cast(QueryDict, self.data)
+            self.picked, self.hashed = sent.getlist("only"), sent.getlist("hash")
+        known = {field.accessor: field for field in described}
+        seen: dict[str, str] = row.schema.get("seen", {})
+        inside = {path.partition(".")[0] for path in known if "." in path}
+        paths = [*known, *(path for path in seen if path not in known and path not in inside)]
+        paths += [path for path in dict.fromkeys([*self.picked, *self.hashed]) if path not in paths]
+        ids = {field.accessor for field in described if field.primary_key}
+        self.options = [
+            FieldOption(
+                path,
+                known[path].label if path in known else "",
+                known[path].type if path in known else seen.get(path, ""),
+                path in kept or path in ids,
+                path in self.picked,
+                path in self.hashed,
+            )
+            for path in paths
+        ]
+
+    @property
+    def picks(self) -> dict[str, Any]:
+        """What was chosen, as the service takes it."""
+        only = None if self.cleaned_data["mode"] == "all" else self.picked
+        hashed = self.hashed if only is None else [path for path in self.hashed if path in only]
+        return {"only": only, "hash": hashed}
 
 
 class RemovalForm(forms.Form):

@@ -39,6 +39,7 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
         run.account.source.refuse(error)
         return
     until = timezone.now() + timedelta(seconds=verdict.wait_s or 0)
+    needs_person = verdict.wait_s is None
     told = _told(error, unit.failures + 1)
     if verdict.scope == "walk":
         _walk_again(run, row, told["error"])
@@ -50,7 +51,7 @@ def note_trouble(run: "FeedRun", error: Exception, row: SyncCollection | None) -
     elif row is not None:
         phase = {"phase": Phase.ERROR} if verdict.scope == "collection" else {}
         wanted = SyncCollection.objects.filter(pk=row.pk).exclude(phase=Phase.REMOVING)
-        run.fenced(wanted.update, retry_at=until, **phase, **told)
+        run.fenced(wanted.update, retry_at=None if needs_person else until, **phase, **told)
     else:
         run.not_before = until
         feed.fenced_update(**told)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from sequin_console.common import changes as announcements
 from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
-from syncs import log_sql
+from syncs import field_picks, log_sql
 from syncs.engine.changes import Change, news
 from syncs.log_reading import LogEntry as LogEntry
 from syncs.log_reading import LogReader as LogReader
@@ -52,8 +52,10 @@ def append(
 
     Records and cursor thus commit together (invariant 1): a crash re-reads at most these pages. Every transaction first
     proves the feed's lease by its fencing number, so a worker that was overtaken writes nothing.
+    Whatever route a record came by, it is compared and stored with the fields picked for its collection, and no others.
     Raises LeaseLost, also for a collection that was removed meanwhile.
     """
+    records = field_picks.applied(collections, records)
     changed = 0
     size = SQLITE_CHUNK if connection.vendor == "sqlite" else max(len(records), 1)
     chunks = [records[i : i + size] for i in range(0, len(records), size)] or [[]]

@@ -10,7 +10,7 @@ from sequin_console.accounts.rights import RightsQuerySet
 from sequin_console.common.fields import EncryptedJSONField
 from sequin_console.common.leases import Leased
 from sequin_console.common.troubled import Troubled
-from syncs.states import COLOURS, ICONS, CredentialState, Phase, Removal, SyncState
+from syncs.states import COLOURS, ICONS, CredentialState, OnDrift, Phase, Removal, SyncState
 
 
 class CustomProvider(models.Model):
@@ -154,6 +154,7 @@ class Sync(models.Model):
     state = models.CharField(max_length=20, choices=SyncState.choices, default=SyncState.ACTIVE)
     removal = models.CharField(max_length=20, choices=Removal.choices, blank=True, default="")
     poll_s = models.PositiveIntegerField(default=60, help_text="Seconds between looks for changes.")
+    on_drift = models.CharField(max_length=10, choices=OnDrift.choices, default=OnDrift.TELL)
     brake_percent = models.PositiveSmallIntegerField(default=5, help_text="Of a collection gone at once: we ask first.")
     brake_at_least = models.PositiveIntegerField(default=50, help_text="So many records gone are never asked about.")
     quota_percent = models.PositiveSmallIntegerField(default=100, help_text="Of the provider's allowance; 100: all.")
@@ -294,6 +295,9 @@ class SyncCollection(Troubled):
     sweep_due_at = models.DateTimeField(null=True, blank=True)
     sweep_every_h = models.PositiveIntegerField(null=True, blank=True, help_text="Null: the provider's own; 0: never.")
     swept_at = models.DateTimeField(null=True, blank=True)
+    fields = models.JSONField(default=dict, blank=True, help_text="Picked: `only` and `hash`, by path; empty: all.")
+    schema = models.JSONField(default=dict, blank=True, help_text="Field to type as known: `described` and `seen`.")
+    schema_at = models.DateTimeField(null=True, blank=True, help_text="When upstream was last asked for its fields.")
     reach = models.JSONField(default=dict, blank=True, help_text="What the last sweep could see, by id: repositories …")
     gone_count = models.PositiveIntegerField(default=0, help_text="Deletions that upstream told of since gone_since.")
     gone_since = models.DateTimeField(null=True, blank=True)
@@ -336,6 +340,32 @@ class Hint(models.Model):
 
     def __str__(self) -> str:
         return self.upstream_id
+
+
+class SchemaChange(models.Model):
+    """What changed of a collection's fields, as noticed at one time, and what a person said to it."""
+
+    collection = models.ForeignKey(SyncCollection, on_delete=models.CASCADE, related_name="schema_changes")
+    found_at = models.DateTimeField(auto_now_add=True)
+    changes = models.JSONField(default=list, help_text="engine.drift.FieldChange, each.")
+    is_holding = models.BooleanField(default=False, help_text="Reading stopped for it.")
+    decided_at = models.DateTimeField(null=True, blank=True, help_text="Null: nobody has looked at it.")
+    decided_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        ordering = ["-found_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{len(self.changes)} fields of {self.collection_id} at {self.found_at}"
+
+
+class HashKey(models.Model):
+    """The installation's one key for hashed fields (field_picks.workspace_key)."""
+
+    secrets = EncryptedJSONField(help_text="`key`, 64 hex digits")
+
+    def __str__(self) -> str:
+        return "Key of hashed fields"
 
 
 class Operation(models.TextChoices):

@@ -14,7 +14,7 @@ from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
 from syncs.hook_rows import HookRow, hook_row
-from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, Sync, SyncCollection
+from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, SchemaChange, Sync, SyncCollection
 from syncs.states import CredentialState, Phase, SyncState
 
 
@@ -79,6 +79,7 @@ class CollectionRow:
     deletes: Coverage
     looked_at: datetime | None
     trouble: Trouble | None
+    schema_changes: list[SchemaChange]
 
     @property
     def progress(self) -> float | None:
@@ -165,8 +166,14 @@ def sync_page(sync: Sync) -> dict[str, Any]:
     """Everything a sync's page shows: the summary, its collections, its connection."""
     summary = sync_rows(None, syncs=Sync.objects.filter(pk=sync.pk))[0]
     rows = list(sync.collections.select_related("feed").order_by("title", "pk"))
+    drifted: dict[int, list[SchemaChange]] = {}
+    for change in SchemaChange.objects.filter(collection__sync=sync, decided_at=None):
+        drifted.setdefault(change.collection_id, []).append(change)
     collections = [
-        CollectionRow(row, deletes_of(row, sync), row.feed.looked_at, trouble_of(row, row.title)) for row in rows
+        CollectionRow(
+            row, deletes_of(row, sync), row.feed.looked_at, trouble_of(row, row.title), drifted.get(row.pk, [])
+        )
+        for row in rows
     ]
     credential = summary.sync.credential
     return {
@@ -185,6 +192,19 @@ def deletes_of(row: SyncCollection, sync: Sync) -> Coverage:
     spec = spec_of(row)
     live = row.live_count if row.backfilled_at else None
     return coverage(spec, every_h=sweeping.every_h(row, spec), poll_s=sync.poll_s, live=live)
+
+
+def schema_changes(sync: Sync, limit: int = 100) -> list[SchemaChange]:
+    """The newest changes of its collections' fields, decided or not; one query."""
+    rows = SchemaChange.objects.filter(collection__sync=sync).select_related("collection")
+    return list(rows.order_by("-found_at", "-pk")[:limit])
+
+
+def fields_in_words(row: SyncCollection) -> str:
+    """Which fields of a collection are kept."""
+    only, hashed = row.fields.get("only"), set(row.fields.get("hash") or ())
+    words = "All fields" if only is None else f"Id, times and {len({*only} - hashed)} more fields"
+    return f"{words}; {len(hashed)} as hashes." if hashed else f"{words}."
 
 
 def censuses(rows: Iterable[SyncCollection]) -> list[str]:

@@ -25,7 +25,7 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, braking, budget, census, health, hints, log, rereading, sweeping
+from syncs import access, braking, budget, census, health, hints, log, rereading, schema_watch, sweeping
 from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look
@@ -128,6 +128,8 @@ class FeedRun:
             if not await self.orm(self.load):
                 return
             await self._guarded(self._begin())
+            for row in self._in(Phase.BACKFILLING, Phase.LIVE):
+                await self._guarded(schema_watch.look(self, row), row)
             await self._follow_hints()
             await self._guarded(self._look())
             backfilling = self._in(Phase.BACKFILLING)
@@ -255,6 +257,7 @@ class FeedRun:
                 "backfill_read": F("backfill_read") + len(page.records),
                 "backfill_total": page.total if page.total is not None else row.backfill_total,
                 "retry_at": None,
+                **schema_watch.columns(row),
                 **NO_TROUBLE,
             }
             if page.cursor is not None:
@@ -291,6 +294,7 @@ class FeedRun:
 
         with trace.span("store"):
             records = [record for record in page.records if record.collection_id in self.rows]
+            schema_watch.notice(self, records)
             records, note_gone = braking.let_through(self, records)
             log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
         running = Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE)

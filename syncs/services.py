@@ -11,11 +11,11 @@ from django.utils import timezone
 from sequin_console.common import audit, changes
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import connections
+from syncs import connections, field_picks
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, Feed, Sync, SyncCollection, SyncHead
 from syncs.providers.kit.catalogue import Collection
-from syncs.states import SYNC_TRANSITIONS, CredentialState, Phase, Removal, SyncState
+from syncs.states import SYNC_TRANSITIONS, CredentialState, OnDrift, Phase, Removal, SyncState
 
 SHORTEST_POLL_S, LONGEST_POLL_S = 2, 7 * 24 * 3600
 BRAKE = ("brake_percent", "brake_at_least")
@@ -34,7 +34,9 @@ FRESH_BACKFILL: dict[str, Any] = {
 def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
     """Make a sync and start it. Every collection is looked up at the provider first, so a typing error never starts.
 
-    data  name, credential (a Credential), collection_ids, poll_s?, quota_percent?, external_id?, metadata?
+    data  name, credential (a Credential), collection_ids, poll_s?, quota_percent?, external_id?, metadata?,
+          brake_percent?, brake_at_least?, on_drift?, fields? (collection id to picked fields), paused? (to be set up
+          before it reads)
     Raises Problem naming the field.
     """
     credential: Credential = data["credential"]
@@ -50,15 +52,20 @@ def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
         provider=credential.provider,
         credential=credential,
         poll_s=_poll_s(data.get("poll_s") or PROVIDERS[credential.provider].poll_s),
+        state=SyncState.PAUSED if data.get("paused") else SyncState.ACTIVE,
         quota_percent=_percent(data.get("quota_percent")),
         external_id=data.get("external_id") or "",
         metadata=data.get("metadata") or {},
     )
     _set_brake(sync, data)
+    _set_on_drift(sync, data)
+    fields = _fields(data.get("fields") or {}, picked)
     with transaction.atomic():
         sync.save(force_insert=True)
         SyncHead.objects.create(sync=sync)
         _pick(sync, picked)
+        for collection_id, chosen in fields.items():
+            sync.collections.filter(collection_id=collection_id).update(fields=chosen)
         audit.record(by, "sync.created", sync, {"collections": [collection.id for collection in picked]})
     _announce(sync)
     return sync
@@ -82,7 +89,7 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         if data.get(key) is not None:
             setattr(sync, key, data[key])
             told[key] = data[key]
-    told |= _set_brake(sync, data)
+    told |= _set_brake(sync, data) | _set_on_drift(sync, data)
     added: list[Collection] = []
     dropped: list[str] = []
     if data.get("collection_ids") is not None:
@@ -94,7 +101,7 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         dropped = sorted(has - set(wanted))
         told |= {"added": [c.id for c in added], "removed": dropped}
     with transaction.atomic():
-        columns = ("name", "poll_s", "quota_percent", *BRAKE, "external_id", "metadata", "updated_at")
+        columns = ("name", "poll_s", "quota_percent", *BRAKE, "on_drift", "external_id", "metadata", "updated_at")
         sync.save(update_fields=columns)
         if "quota_percent" in told:
             _let_spend(sync)
@@ -244,6 +251,24 @@ def _percent(value: Any) -> int:
     if not 1 <= percent <= 100:
         raise field_problem("quota_percent", "The share is from 1 to 100 percent.")
     return percent
+
+
+def _set_on_drift(sync: Sync, data: Mapping[str, Any]) -> dict[str, str]:
+    """What to do when fields change, where it is named; returns what was set."""
+    if not data.get("on_drift"):
+        return {}
+    if data["on_drift"] not in OnDrift.values:
+        raise field_problem("on_drift", f"Answer one of {', '.join(OnDrift.values)}.")
+    sync.on_drift = str(data["on_drift"])
+    return {"on_drift": sync.on_drift}
+
+
+def _fields(sent: Mapping[str, Any], picked: Iterable[Collection]) -> dict[str, dict[str, Any]]:
+    """Picked fields by collection, as they are stored. Raises Problem."""
+    specs = {collection.id: collection for collection in picked}
+    if unknown := sorted(set(sent) - set(specs)):
+        raise field_problem("fields", f"{unknown[0]} is not among this sync's collections.")
+    return {key: field_picks.parsed(chosen, specs[key].kept) for key, chosen in sent.items()}
 
 
 def _removal(value: Any) -> str:

@@ -42,6 +42,14 @@ class Removal(models.TextChoices):
     PURGE = "purge", "Remove the messages from the stream"
 
 
+class OnDrift(models.TextChoices):
+    """What to do when a collection's fields change."""
+
+    CARRY_ON = "carry_on", "Carry on"
+    TELL = "tell", "Tell me"
+    STOP = "stop", "Stop and ask"
+
+
 COLOURS = {
     CredentialState.OK: "green",
     CredentialState.REFRESHING: "azure",

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from sequin_console.common import audit, changes
 from sequin_console.common.problems import Problem, field_problem
-from syncs import sweeping
+from syncs import field_picks, sweeping
 from syncs.connections import spec_of
 from syncs.models import SyncCollection
+from syncs.services import FRESH_BACKFILL
 from syncs.states import Phase
 
 LONGEST_SWEEP_H = 90 * 24
@@ -23,13 +24,18 @@ def change(row: SyncCollection, data: Mapping[str, Any], *, by: Any) -> SyncColl
     """Set what `data` names of one collection; the rest stays. Raises Problem naming the field.
 
     sweep_every_h  hours between comparisons of all ids; None: the provider's own; 0: never
+    fields         `only` (paths, None for all) and `hash` (paths); None: all as they are. Other fields than before
+                   mean that the collection is read from its beginning
     """
     if row.phase == Phase.REMOVING:
         raise Problem("This collection is being removed.", kind="conflict", status=409)
     with transaction.atomic():
         if "sweep_every_h" in data:
             _set_sweeps(row, data["sweep_every_h"])
-        audit.record(by, "collection.changed", row, {key: data[key] for key in ("sweep_every_h",) if key in data})
+        if "fields" in data:
+            _set_fields(row, data["fields"])
+        told = {key: data[key] for key in ("sweep_every_h", "fields") if key in data}
+        audit.record(by, "collection.changed", row, told)
     transaction.on_commit(lambda: changes.announce(row.sync.topic, "syncs"))
     return row
 
@@ -55,3 +61,9 @@ def _set_sweeps(row: SyncCollection, hours: int | None) -> None:
     if columns.get("sweep_due_at"):
         row.feed.wake()
     row.refresh_from_db()
+
+
+def _set_fields(row: SyncCollection, sent: Mapping[str, Any] | None) -> None:
+    fields = field_picks.parsed(sent, spec_of(row).kept)
+    if fields != row.fields:
+        field_picks.store(row, fields, FRESH_BACKFILL)

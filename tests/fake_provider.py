@@ -45,6 +45,8 @@ class Upstream:
     journal: list[tuple[str, str]] = field(default_factory=list)
     sick: set[str] = field(default_factory=set)
     """Ids of things that cannot be read."""
+    fields: tuple[Field, ...] = (Field("id", "string", primary_key=True),)
+    """How it describes its fields."""
     places: dict[str, str] = field(default_factory=dict)
     """What the connection sees, by id: things hang on it."""
     way: Webhook | None = None
@@ -108,7 +110,8 @@ class FakeReader:
         return self.upstream.collections
 
     async def fields(self, collection: Collection) -> tuple[Field, ...]:
-        return (Field("id", "string", primary_key=True),)
+        self.upstream.before_page("fields", collection.id)
+        return self.upstream.fields
 
     async def probe(self, collection: Collection) -> None:
         self.upstream.before_page("probe", collection.id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sequin_console.common.backoff import backoff_s
+from syncs.engine.drift import SchemaHeld
 from syncs.providers.kit.errors import (
     CollectionGone,
     CredentialsRefused,
@@ -40,6 +41,8 @@ def judge(error: Exception, failures: int, chance: Callable[[], float]) -> Verdi
         return Verdict("credential", error.retry_after_s or backoff_s(failures + 2, chance))
     if isinstance(error, CursorLost):
         return Verdict("walk", 0)
+    if isinstance(error, SchemaHeld):
+        return Verdict("collection", None)
     if isinstance(error, PermissionMissing | CollectionGone | UnexpectedShape):
         return Verdict("collection", HOUR_S)
     if isinstance(error, ProviderError):

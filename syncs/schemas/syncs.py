@@ -12,7 +12,7 @@ from syncs import forecasting, queries, sweeping
 from syncs.connections import spec_of
 from syncs.coverage import Coverage
 from syncs.forecasting import Costs
-from syncs.models import Sync, SyncCollection
+from syncs.models import SchemaChange, Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
 from syncs.schemas.webhooks import WebhookBrief
@@ -40,8 +40,23 @@ SHARE = Field(
 )
 POLL = Field(default=None, ge=2, le=604_800, description="Seconds between looks for changes; default: the provider's.")
 
+OnDrift = Literal["carry_on", "tell", "stop"]
+ON_DRIFT = (
+    "When fields of a collection change: `carry_on` notes it, `tell` (default) also shows it until you have looked, "
+    "`stop` stores nothing more of that collection until you accept."
+)
 BRAKE_PERCENT = "Beyond this share of a collection gone at once, deletions wait for your decision. Default 5."
 BRAKE_AT_LEAST = "So many records gone at once are never asked about, whatever their share. Default 50."
+
+
+class FieldsIn(Body):
+    """Which fields of a collection's records are kept. Id and times always are."""
+
+    only: list[str] | None = Field(default=None, description="Paths that are kept. Null: all, also those to come.")
+    hash: list[str] = Field(
+        default_factory=list,
+        description="Paths whose values are kept as a keyed hash (`hmac-sha256:…`): equal values stay equal.",
+    )
 
 
 class SyncIn(Body):
@@ -56,8 +71,11 @@ class SyncIn(Body):
     credential: InlineCredential | None = None
     poll_s: int | None = POLL
     quota_percent: int | None = SHARE
+    on_drift: OnDrift | None = Field(default=None, description=ON_DRIFT)
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
     brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
+    fields: dict[str, FieldsIn] = Field(default_factory=dict, description="Picked fields, by collection id.")
+    paused: bool = Field(default=False, description="Do not read yet: resume it when it is set up.")
     external_id: str = Field(default="", max_length=200, description="Your own id for it.")
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -71,6 +89,7 @@ class SyncPatch(Body):
     collection_ids: list[str] | None = Field(default=None, description="All collections it shall have from now on.")
     poll_s: int | None = POLL
     quota_percent: int | None = SHARE
+    on_drift: OnDrift | None = Field(default=None, description=ON_DRIFT)
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
     brake_at_least: int | None = Field(default=None, ge=0, le=1_000_000_000, description=BRAKE_AT_LEAST)
     external_id: str | None = Field(default=None, max_length=200)
@@ -89,13 +108,16 @@ class ResyncIn(Body):
 class CollectionPatch(Body):
     """What to set for one collection of a sync; what is left out stays."""
 
-    model_config = {"json_schema_extra": {"example": {"sweep_every_h": 24}}}
+    model_config = {"json_schema_extra": {"example": {"sweep_every_h": 24, "fields": {"hash": ["Email"]}}}}
 
     sweep_every_h: int | None = Field(
         default=None,
         ge=0,
         le=2_160,
         description="Hours between comparisons of all ids. Null: the provider's own interval. 0: never.",
+    )
+    fields: FieldsIn | None = Field(
+        default=None, description="Null: all as they are. A change has the collection read from its beginning."
     )
 
 
@@ -176,6 +198,45 @@ class DeletionsOut(Schema):
         )
 
 
+class FieldsOut(Schema):
+    """Which fields of a collection's records are kept, beside id and times."""
+
+    only: list[str] | None = Field(description="Null: all.")
+    hash: list[str]
+
+
+class FieldChangeOut(Schema):
+    """One field that was added, removed or retyped."""
+
+    path: str
+    kind: Literal["added", "removed", "retyped"]
+    before: str = Field(description="Its type before; empty for one that was added.")
+    after: str
+
+
+class SchemaChangeOut(Schema):
+    """What changed of a collection's fields, as noticed at one time."""
+
+    collection_id: str
+    found_at: datetime
+    changes: list[FieldChangeOut]
+    is_holding: bool = Field(description="Reading has stopped for it until you accept.")
+    decided_at: datetime | None = Field(description="Null: nobody has looked at it.")
+    decided_by: str
+
+    @classmethod
+    def of(cls, row: SchemaChange) -> "SchemaChangeOut":
+        names = ("found_at", "is_holding", "decided_at", "decided_by")
+        changes = [FieldChangeOut(**each) for each in row.changes]
+        collection_id = row.collection.collection_id
+        return cls(collection_id=collection_id, changes=changes, **{name: getattr(row, name) for name in names})
+
+
+class SchemaChangeList(Schema):
+    data: list[SchemaChangeOut]
+    next: str | None = Field(default=None, description="Always null: the newest 100.")
+
+
 class SyncCollectionOut(Schema):
     """One collection of a sync."""
 
@@ -191,6 +252,7 @@ class SyncCollectionOut(Schema):
     changed_at: datetime | None = Field(description="Last time a record changed.")
     deletes: str = Field(description="How deletions are found, how late at worst, at what cost.")
     deletions: DeletionsOut
+    fields: FieldsOut
     error: TroubleOut | None
 
     @classmethod
@@ -211,6 +273,7 @@ class SyncCollectionOut(Schema):
             looked_at=row.feed.looked_at,
             deletes=deletes.in_words,
             deletions=DeletionsOut.of(row, deletes),
+            fields=FieldsOut(only=row.fields.get("only"), hash=row.fields.get("hash") or []),
             error=TroubleOut.of(row) or TroubleOut.of(row.feed),
         )
 
@@ -229,6 +292,7 @@ class SyncOut(Schema):
     credential: CredentialOut
     initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
     poll_s: int = Field(description="Seconds between looks for changes.")
+    on_drift: OnDrift = Field(description=ON_DRIFT)
     webhook: WebhookBrief | None = Field(description="Near real time; null where no webhook is set up.")
     quota_percent: int = Field(description="Percent of the provider's allowance that it may use.")
     waits_until: datetime | None = Field(description="Its share is used, or the provider asked us to wait: till then.")
@@ -248,8 +312,8 @@ class SyncOut(Schema):
         picked = [each for each in collections if each.phase != Phase.REMOVING]
         ends = [each.backfilled_at for each in picked]
         read = max((at for at in ends if at), default=None) if all(ends) else None
-        names = ("id", "provider", "name", "credential_id", "poll_s", "brake_percent", "brake_at_least", "external_id")
-        more = ("quota_percent", "metadata", "created_at", "updated_at")
+        names = ("id", "provider", "name", "credential_id", "poll_s", "on_drift", "brake_percent")
+        more = ("quota_percent", "brake_at_least", "external_id", "metadata", "created_at", "updated_at")
         values = {name: getattr(sync, name) for name in (*names, *more)} | {"status": sync.state}
         return cls(
             **values,

@@ -253,6 +253,7 @@ def test_sync_page_takes_the_same_queries_for_one_collection_and_for_four(upstre
         ("create_pick", "sync-form"),
         ("edit", "sync-form"),
         ("collection", "collection-form"),
+        ("pick_fields", "fields-form"),
         ("delete", "delete-form"),
         ("connect_provider", "connect-form"),
         ("connection_reconnect", "reconnect-form"),

@@ -8,7 +8,7 @@ Ids     the repository's (or organisation's) id, a slash, and what GitHub's own 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from syncs.providers.kit.catalogue import Collection, Deletes
+from syncs.providers.kit.catalogue import KEPT, Collection, Deletes
 
 PREFIX = "github:"
 WHOLE_EVERY_S = 300
@@ -246,6 +246,7 @@ def to_collection(resource: Resource) -> Collection:
         versioned_by_time=resource.how in _TIMED and not resource.child,
         every_s=WHOLE_EVERY_S if resource.how is How.WHOLE else None,
         sweep_every_h=resource.sweep_every_h,
+        kept=(*KEPT, resource.key),
         shown=resource.shown,
         volatile=resource.volatile,
         help=f"{resource.help} Needs {resource.needs}.".strip(),

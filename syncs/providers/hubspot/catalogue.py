@@ -167,6 +167,7 @@ def to_collection(resource: Resource) -> Collection:
         every_s=3600 if is_whole else None,
         reread_every_h=None if is_whole else _DAY_H if is_links else 7 * _DAY_H,
         sweep_every_h=_DAY_H if is_whole else 7 * _DAY_H,
+        described=resource.found is not Found.WHOLE,
         ids_only=resource.found is Found.OBJECTS,
         remembers_s=BIN_KEPT_S if resource.found is Found.OBJECTS else None,
         shown=resource.shown,

@@ -7,7 +7,7 @@ Scopes  the classic ones of the platform's OpenAPI description; boards and sprin
 from dataclasses import dataclass
 from enum import StrEnum
 
-from syncs.providers.kit.catalogue import Collection, Deletes
+from syncs.providers.kit.catalogue import KEPT, Collection, Deletes
 
 PREFIX = "jira:"
 WORK, USER = "read:jira-work", "read:jira-user"
@@ -153,6 +153,10 @@ def to_collection(resource: Resource) -> Collection:
         sweep_every_h=None if deletes is Deletes.NONE else _SWEEPS.get(resource.name, 7 * _DAY_H),
         sweep_page=5_000 if resource.found is Found.ISSUES else 100,
         ids_only=resource.found is Found.ISSUES,
+        kept=("id", "key", "fields.created", "fields.updated")
+        if resource.found is Found.ISSUES
+        else (*KEPT, resource.id_field),
+        described=resource.found is Found.ISSUES,
         shown=resource.shown,
         volatile=("fields.lastViewed",) if resource.found is Found.ISSUES else (),
         help=resource.help,

@@ -219,6 +219,9 @@ class CredentialKind:
         return tuple(field for field in self.fields if field.editable)
 
 
+KEPT = ("id", "created", "updated", "created_at", "updated_at", "createdAt", "updatedAt")
+
+
 @dataclass(frozen=True)
 class Collection:
     """One upstream list.
@@ -233,6 +236,8 @@ class Collection:
     ids_only           those requests bring ids alone, not whole records
     remembers_s        how far back upstream can still tell all changes, deletions among them; None = without end.
                        Whoever was away longer reads everything again (a census)
+    kept               paths of id and times in the record: the field picker never drops or hashes them
+    described          `fields()` tells all fields as upstream describes them, not those of some record
     custom             defined by the account itself, found by discovery
     shown              offered by default; the rest stands behind "show all"
     volatile           paths (`a.b`) left out of the digest: changes there alone are not changes
@@ -254,6 +259,8 @@ class Collection:
     sweep_page: int = 100
     ids_only: bool = False
     remembers_s: int | None = None
+    kept: tuple[str, ...] = KEPT
+    described: bool = False
     custom: bool = False
     shown: bool = True
     volatile: tuple[str, ...] = ()

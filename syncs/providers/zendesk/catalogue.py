@@ -7,7 +7,7 @@ Exports https://developer.zendesk.com/documentation/ticketing/managing-tickets/u
 from dataclasses import replace
 from urllib.parse import quote
 
-from syncs.providers.kit.catalogue import Collection, Deletes
+from syncs.providers.kit.catalogue import KEPT, Collection, Deletes
 from syncs.providers.zendesk.resource import API, OBJECT, PREFIX, Found, Resource
 
 TICKETS, OF_TICKETS = "zendesk:tickets", "zendesk:of_tickets"
@@ -243,6 +243,7 @@ def to_collection(resource: Resource) -> Collection:
         versioned_by_time=resource.stamped,
         every_s=_HOUR if whole else resource.every_s or None,
         reread_every_h=resource.reread_h,
+        kept=(*KEPT, resource.id_field),
         remembers_s=DELETED_KEPT_S if resource.name.startswith(OBJECT) else None,
         page_size=_PAGE.get(resource.found, 100),
         sweep_page=_PAGE.get(resource.found, 100),
