@@ -39,14 +39,15 @@ def test_picked_collection_is_never_hidden_among_the_rest() -> None:
 @pytest.mark.parametrize(
     ("deletes", "every_h", "words"),
     [
-        (Deletes.FLAG, 168, "Deletions come with the changes"),
-        (Deletes.SWEEP, 168, "Deletions are found by comparing ids, every 7 days"),
-        (Deletes.SWEEP, 24, "Deletions are found by comparing ids, every 24 hours"),
-        (Deletes.NONE, None, "Never deleted"),
+        (Deletes.FLAG, 168, "next look for changes. So within the interval between looks."),
+        (Deletes.SWEEP, 168, "Found by comparing ids from time to time. Within 7 days."),
+        (Deletes.SWEEP, 24, "Found by comparing ids from time to time. Within 24 hours."),
+        (Deletes.SWEEP, None, "They are never found: it is switched off."),
+        (Deletes.NONE, None, "Records of this kind are never deleted."),
     ],
 )
 def test_each_option_says_how_deletes_are_found(deletes: Deletes, every_h: int | None, words: str) -> None:
-    assert Option(collection("a", deletes=deletes, sweep_every_h=every_h), False).deletes == words
+    assert words in Option(collection("a", deletes=deletes, sweep_every_h=every_h), False).deletes.in_words
 
 
 def test_place_of_a_size_is_an_html_id() -> None:
