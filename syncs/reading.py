@@ -307,12 +307,22 @@ class FeedRun:
         """Set when the feed is due again, from what is in the tables now."""
         now = timezone.now()
         rows = list(self.feed.collections.exclude(phase=Phase.REMOVING))
+        self._end_waits(rows, now)
         is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
         look_at = self._look_at() if is_followed and self.specs else None
         due_at = next_due([look_at, *(_due_at(row, now) for row in rows)], now=now, not_before=self.not_before)
         census.end_if_done(self.feed)
         self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
+
+    @staticmethod
+    def _end_waits(rows: Iterable[SyncCollection], now: datetime) -> None:
+        """Waits that are over and no walk took up: what is left to do has a time of its own, by which it is due."""
+        over = [row for row in rows if row.phase == Phase.LIVE and row.retry_at and row.retry_at <= now]
+        for row in over:
+            row.retry_at = None
+        if over:
+            SyncCollection.objects.filter(pk__in=[row.pk for row in over], retry_at__lte=now).update(retry_at=None)
 
     # --- Trouble -----------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from consumers.models import ConsumerCursor, NatsConsumer
 from sandbox.process import RunningSandbox
 from syncs import connections, services
 from syncs import tasks as sync_tasks
-from syncs.models import Credential, Feed, Record, Sync, SyncCollection, SyncHead
+from syncs.models import Credential, Feed, Hint, Record, Sync, SyncCollection, SyncHead
 from syncs.states import CredentialState
 from tests.consumer_factories import make_consumer
 from tests.faults.oracle import Key, Subject, Upstream, problems
@@ -115,7 +115,9 @@ class Rig:
         Feed.objects.filter(looked_at__isnull=False).update(looked_at=long_ago)
         SyncCollection.objects.filter(retry_at__isnull=False).update(retry_at=now)
         SyncCollection.objects.filter(aside_due_at__isnull=False).update(aside_due_at=now)
+        Hint.objects.update(due_at=now)
         Credential.objects.update(not_before=None)
+        Sync.objects.update(not_before=None)
         ConsumerCursor.objects.update(queued_until=None)
         NatsConsumer.objects.update(retry_at=None)
 

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from sandbox.process import RunningSandbox, running
-from syncs.models import Credential, Feed, Sync, SyncCollection
+from syncs import access
+from syncs.models import Credential, Feed, Hint, Record, Sync, SyncCollection
 from syncs.providers.kit import client
 from tests.faults.report import SEED, rounds
 from tests.faults.rig import COLLECTIONS, Rig
 from tests.nats_server import nats_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-Record = Callable[..., None]
+Told = Callable[..., None]
 HELD = "nothing lost, nothing backwards; log = upstream = stream"
 
 
@@ -66,7 +68,7 @@ def words_of(sync: Sync) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", STORMS)
 @pytest.mark.parametrize("provider", COLLECTIONS)
-def test_storm(rig: Rig, provider: str, kind: str, record_fault: Record) -> None:
+def test_storm(rig: Rig, provider: str, kind: str, record_fault: Told) -> None:
     """Nothing of one API works for a while: it is told in words, and the other API's sync goes on."""
     words, more = STORMS[kind]
     sick, well = rig.connect(provider, records=40), rig.connect(OTHER[provider], records=40)
@@ -93,7 +95,7 @@ def test_storm(rig: Rig, provider: str, kind: str, record_fault: Record) -> None
 
 
 @pytest.mark.parametrize("provider", COLLECTIONS)
-def test_half_of_all_requests_fail(rig: Rig, provider: str, record_fault: Record) -> None:
+def test_half_of_all_requests_fail(rig: Rig, provider: str, record_fault: Told) -> None:
     rig.connect(provider, records=60)
     rig.fault(provider, "server_error", share=0.5)
     for _ in range(rounds(4, 40)):
@@ -132,7 +134,7 @@ def reasons(row: SyncCollection) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("provider", COLLECTIONS)
 @pytest.mark.parametrize("moment", ["history", "changes"])
 def test_a_page_that_always_fails_holds_its_collection_alone(
-    rig: Rig, provider: str, moment: str, record_fault: Record
+    rig: Rig, provider: str, moment: str, record_fault: Told
 ) -> None:
     """The other collection of the same sync is read, and read again, as if nothing were wrong."""
     path, sick, well = SICK[provider]
@@ -160,7 +162,7 @@ def test_a_page_that_always_fails_holds_its_collection_alone(
 
 
 @pytest.mark.parametrize("provider", COLLECTIONS)
-def test_place_lost_in_mid_backfill(rig: Rig, provider: str, settings: Any, record_fault: Record) -> None:
+def test_place_lost_in_mid_backfill(rig: Rig, provider: str, settings: Any, record_fault: Told) -> None:
     """The page token is refused, or the very record it names is deleted: history goes on, none missed."""
     sync = rig.connect(provider, records=600)  # more pages than a turn can read, on any machine
     a_few_pages_a_turn(rig, settings)
@@ -186,7 +188,7 @@ def test_place_lost_in_mid_backfill(rig: Rig, provider: str, settings: Any, reco
 
 
 @pytest.mark.parametrize("provider", COLLECTIONS)
-def test_access_lost_and_renewed_in_mid_page(rig: Rig, provider: str, settings: Any, record_fault: Record) -> None:
+def test_access_lost_and_renewed_in_mid_page(rig: Rig, provider: str, settings: Any, record_fault: Told) -> None:
     """Salesforce's session ends: renewed by itself. Stripe's key expires: a person is asked for another, in words."""
     sync, well = rig.connect(provider, records=120), rig.connect(OTHER[provider], records=20)
     a_few_pages_a_turn(rig, settings)
@@ -211,7 +213,7 @@ def test_access_lost_and_renewed_in_mid_page(rig: Rig, provider: str, settings: 
     rig.judge()
 
 
-def test_rotated_refresh_token_whose_answer_is_lost(rig: Rig, record_fault: Record) -> None:
+def test_rotated_refresh_token_whose_answer_is_lost(rig: Rig, record_fault: Told) -> None:
     """The old token died with the answer that held the new one: that connection alone asks for a person."""
     rig.sandbox.control("POST", "settings", {"rotate_refresh_tokens": True})
     sync, well = rig.connect("salesforce", records=40), rig.connect("stripe", records=20)
@@ -245,7 +247,7 @@ def test_rotated_refresh_token_whose_answer_is_lost(rig: Rig, record_fault: Reco
 @pytest.mark.parametrize("provider", COLLECTIONS)
 @pytest.mark.parametrize("skews_s", [(660,), (-600,), (600, -600)], ids=["ahead", "behind", "jumping"])
 def test_wrong_clock_upstream(
-    rig: Rig, provider: str, skews_s: tuple[int, ...], settings: Any, record_fault: Record
+    rig: Rig, provider: str, skews_s: tuple[int, ...], settings: Any, record_fault: Told
 ) -> None:
     """The `Date` header is wrong, and rows show later than younger ones: none is passed over."""
     rig.connect(provider, records=20)
@@ -265,4 +267,63 @@ def test_wrong_clock_upstream(
     rig.settle(within_s=20)
     what = f"upstream: its clock is wrong by {' and '.join(f'{skew / 60:+g}' for skew in skews_s)} minutes"
     record_fault(what=what, times=times, outcome=HELD, promise="fenced")
+    rig.judge()
+
+
+# What a sync is doing when upstream falls silent: its provider, and the requests that are never answered.
+SILENCES = {
+    "history": ("stripe", "/v1/customers"),
+    "changes": ("stripe", "/v1/events"),
+    "sweep": ("stripe", "/v1/customers"),
+    "webhook": ("stripe", "/v1/customers/"),
+    "sign-in": ("salesforce", "/services/oauth2/token"),
+}
+
+
+def begin(walk: str, rig: Rig, sync: Sync) -> None:
+    """Have this walk be what is due next."""
+    now = timezone.now()
+    row = sync.collections.order_by("collection_id")[0]
+    if walk == "changes":
+        rig.edit(6)
+    elif walk == "sweep":
+        SyncCollection.objects.filter(pk=row.pk).update(sweep_due_at=now)
+    elif walk == "webhook":
+        named = Record.objects.filter(collection=row).values_list("upstream_id", flat=True)[0]
+        Hint.objects.create(feed=row.feed, collection=row, upstream_id=named, due_at=now, noted_at=now)
+    elif walk == "sign-in":
+        rig.sandbox.control("POST", "expire", {"provider": sync.provider})
+
+
+@pytest.mark.parametrize("kind", ["hang", "trickle"])
+@pytest.mark.parametrize("walk", SILENCES)
+def test_silence_never_holds_a_worker(
+    rig: Rig, walk: str, kind: str, monkeypatch: pytest.MonkeyPatch, record_fault: Told
+) -> None:
+    """The answer would take ten minutes. The task ends in time to say what happened, and the neighbour is read."""
+    monkeypatch.setattr(access, "GRANT_S", 2)  # as short beside a task of seven seconds as 15 are beside a real one
+    provider, path = SILENCES[walk]
+    sick, well = rig.connect(provider, records=30), rig.connect(OTHER[provider], records=20)
+    if walk != "history":
+        rig.settle()
+    begin(walk, rig, sick)
+    fault = rig.fault(provider, kind, path=path)
+    rig.later()
+    began_at = time.monotonic()
+    rig.turn()
+    assert time.monotonic() - began_at < 60  # a turn is a few tasks of at most seven seconds, on any machine
+    assert rig.hits(fault) > 0
+    told = words_of(sick)
+    assert told
+    assert all("did not answer" in error and step for error, step in told), told
+    assert words_of(well) == []
+    assert rig.log_problems(OTHER[provider]) == []
+    rig.heal()
+    rig.settle()
+    rig.later()
+    rig.turn()  # a look that finds nothing amiss ends what was said of a webhook's record
+    assert words_of(sick) == []
+    record_fault(
+        what=f"upstream: {kind} during {walk}", times=1, outcome=f"no worker is held; {HELD}", promise="fenced"
+    )
     rig.judge()

@@ -433,3 +433,16 @@ def test_unknown_collection_is_refused_by_name(upstream: Upstream) -> None:
     assert "fake:nonsense" in caught.value.message
     assert "collection_ids" in caught.value.fields
     assert not Sync.objects.exists()
+
+
+def test_a_wait_that_is_over_keeps_no_feed_awake(upstream: Upstream) -> None:
+    """What failed of a live collection (a record that a webhook named) may be put off beyond the collection's wait."""
+    sync = upstream.sync(poll_s=600)
+    read(sync)
+    past = timezone.now() - timedelta(seconds=1)
+    sync.collections.update(retry_at=past, failures=1, error="It did not answer.")
+    tasks.read_feeds([sync.feeds.get().pk])
+    assert sync.feeds.get().due_at > timezone.now() + timedelta(seconds=500)
+    assert row_of(sync).retry_at is None
+    read(sync)
+    assert row_of(sync).error == ""
