@@ -105,9 +105,17 @@ class ApiForm(PartedForm):
         ("Further", "settings", "headers"),
     )
 
-    label = _text("Name", "As people see it here.", "Acme CRM", max_length=60)
-    key = _text("Key", "Part of ids and subjects: small letters, digits, dashes. It stays.", "acme-crm", max_length=24)
-    base_url = _text("Base URL", "Where the API lives, without the lists’ own paths.", "https://api.acme.com/v2")
+    label = _text("Name", "As people see it here.", "Acme CRM", max_length=60, required=True)
+    key = _text(
+        "Key",
+        "Part of ids and subjects: small letters, digits, dashes. It stays.",
+        "acme-crm",
+        max_length=24,
+        required=True,
+    )
+    base_url = _text(
+        "Base URL", "Where the API lives, without the lists’ own paths.", "https://api.acme.com/v2", required=True
+    )
     auth = forms.ChoiceField(label="How are we let in?", choices=AUTHS)
     header_name = _text("Name of the header", example="X-Api-Key")
     key_prefix = _text(
@@ -146,14 +154,14 @@ class CollectionForm(PartedForm):
         ("Changes and deletions", "", "since"),
     )
 
-    title = _text("Name", example="Contacts", max_length=100)
-    id = _text("Id", "Small letters, digits, dashes.", "contacts", max_length=40)
-    path = _text("Path", "Goes on from the base URL.", "/contacts")
+    title = _text("Name", example="Contacts", max_length=100, required=True)
+    id = _text("Id", "Small letters, digits, dashes.", "contacts", max_length=40, required=True)
+    path = _text("Path", "Goes on from the base URL.", "/contacts", required=True)
     params = _lines("Parameters", "One a line: the order, a filter.")
     list_at = _text(
         "Where the list is", "Names with dots between: data.items. Empty: the answer is the list.", "data.items"
     )
-    id_at = _text("Where the id is", example="id")
+    id_at = _text("Where the id is", example="id", required=True)
     updated_at = _text("Where the time of the last change is", example="updated_at")
     created_at = _text("Where the time of creation is", example="created_at")
     paging = forms.ChoiceField(label="How does the list go on?", choices=PAGINGS)

@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
     with backends.console() as console, running_sandbox(folder / "sandbox", seed="demo") as sandbox:
         urls = json.dumps({"salesforce": sandbox.salesforce, "stripe": sandbox.stripe})
-        env = {**console, "SEQUIN_PROVIDER_URLS": urls}
+        env = {**console, "SEQUIN_PROVIDER_URLS": urls, "SEQUIN_PRIVATE_APIS": "127.0.0.1"}
         with running_up(folder / "console", "--no-demo", env=env) as up:
             up.wait_until_ready()
             yield World(up, sandbox)
