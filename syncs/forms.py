@@ -332,7 +332,7 @@ class SweepForm(forms.Form):
             chosen = OTHER
         initial = {"sweep": chosen, "hours": chosen_h or own_h}
         super().__init__(*args, **{"initial": initial, **kwargs})
-        words = {h: f"Every {hours(h)}" if h else "Never" for h in SWEEP_PRESETS_H}
+        words = {h: f"Every {hours(h)}" for h in SWEEP_PRESETS_H} | {0: "Never", 1: "Every hour"}
         presets = [(str(h), choice(text, SWEEP_NOTES.get(h, ""))) for h, text in words.items()]
         own = (OWN, choice(f"As usual for it: every {hours(own_h)}", ""))
         self.fields["sweep"].choices = [own, *presets[:-1], (OTHER, "At another interval"), presets[-1]]  # type: ignore[attr-defined]
@@ -405,9 +405,8 @@ class FieldsForm(forms.Form):
     @property
     def picks(self) -> dict[str, Any]:
         """What was chosen, as the service takes it."""
-        only = None if self.cleaned_data["mode"] == "all" else self.picked
-        hashed = self.hashed if only is None else [path for path in self.hashed if path in only]
-        return {"only": only, "hash": hashed}
+        only = None if self.cleaned_data["mode"] == "all" else list(dict.fromkeys([*self.picked, *self.hashed]))
+        return {"only": only, "hash": self.hashed}
 
 
 class RemovalForm(forms.Form):

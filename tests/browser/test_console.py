@@ -49,6 +49,11 @@ def test_page_has_no_accessibility_fault_and_no_sideways_scroll(page: Page, demo
     sign_in(page, demo)
     page.goto(demo.url + path)
     look(page, "page" + path.replace("/", "-").rstrip("-"))
+    check_with_axe(page)
+
+
+def check_with_axe(page: Page) -> None:
+    """No fault that a machine can find, by day and by night."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.reload()  # colours glide when the scheme changes under a page, and would be measured on the way
@@ -70,6 +75,47 @@ def test_what_a_sync_and_a_record_are_is_reached_by_links_from_the_list(page: Pa
     expect(page.locator("main pre").first).to_contain_text('"Id"')
     expect(page.locator("main")).to_contain_text("Demo stream")
     look(page, "record")
+
+
+def test_a_collection_is_set_up_its_fields_picked_and_a_question_of_it_answered(page: Page, demo: RunningUp) -> None:
+    sign_in(page, demo)
+    page.goto(demo.url + "/syncs/")
+    page.get_by_role("link", name="Demo CRM").click()
+    page.locator("li.collection", has_text="salesforce:contact").get_by_role("link", name="Set up").click()
+    expect(page.locator("main")).to_contain_text("How late at worst")
+    page.get_by_label("At another interval").check()
+    page.get_by_label("Hours between two comparisons").fill("36")
+    look(page, "collection")
+    check_with_axe(page)
+    page.get_by_role("link", name="Pick fields").click()
+    page.get_by_label("Only the fields ticked below").check()
+    for name in ("FirstName", "LastName", "Email"):
+        page.get_by_label(f"Keep {name}", exact=True).check()
+    page.get_by_label("Keep Email as a hash").check()
+    look(page, "pick-fields")
+    page.get_by_role("button", name="Save fields").click()
+    expect(page.locator("main")).to_contain_text("Contacts")
+    facts = (
+        "from syncs.models import *;"
+        "r = SyncCollection.objects.get(collection_id='salesforce:contact');"
+        "SyncCollection.objects.filter(pk=r.pk).update(held_deletes=612, held_why='That is more than usual.');"
+        "d = [{'path': 'Nickname__c', 'kind': 'added', 'before': '', 'after': 'string'},"
+        " {'path': 'Fax', 'kind': 'removed', 'before': 'phone', 'after': ''},"
+        " {'path': 'Age__c', 'kind': 'retyped', 'before': 'double', 'after': 'string'}];"
+        "SchemaChange.objects.create(collection=r, changes=d);"
+        "why = 'We were away 34 days; Salesforce remembers 15 days.';"
+        "Feed.objects.filter(pk=r.feed_id).update(census_at=r.backfill_started_at, census_why=why)"
+    )
+    demo.manage("shell", "-c", facts)
+    page.reload()
+    expect(page.locator("main")).to_contain_text("We lost access: keep them")
+    look(page, "questions")
+    check_with_axe(page)
+    page.get_by_role("button", name="I have seen it").click()
+    expect(page.locator("main")).not_to_contain_text("Nickname__c")
+    page.get_by_role("link", name="Edit sync").click()
+    expect(page.locator("main")).to_contain_text("When fields of a collection change")
+    look(page, "sync-edit")
 
 
 def test_a_page_hears_of_a_change_made_elsewhere(page: Page, demo: RunningUp) -> None:

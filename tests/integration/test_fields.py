@@ -197,7 +197,7 @@ def test_page_offers_fields_and_takes_picks(upstream: Upstream, ada, browser_of:
     page = browser_of(ada).get(path).content.decode()
     assert 'value="phone"' in page
     assert 'name="hash" value="id"' not in page
-    posted = {"mode": "some", "only": ["n", "email"], "hash": ["email"]}
+    posted = {"mode": "some", "only": ["n"], "hash": ["email"]}  # what is hashed is kept, ticked or not
     assert browser_of(ada).post(path, posted).status_code == 303
     assert row_of(sync).fields == {"only": ["email", "n"], "hash": ["email"]}
     assert queries.fields_in_words(row_of(sync)) == "Id, times and 1 more fields; 1 as hashes."
