@@ -19,6 +19,8 @@ from syncs.states import OnDrift, Removal
 HOST = "host"
 
 POLL_CHOICES = [
+    (2, "Every 2 seconds"),
+    (5, "Every 5 seconds"),
     (10, "Every 10 seconds"),
     (30, "Every 30 seconds"),
     (60, "Every minute"),
@@ -29,6 +31,7 @@ POLL_CHOICES = [
     (86400, "Once a day"),
 ]
 POLL_HELP = "How often we ask for what changed. More often is fresher, and uses more of the provider's request quota."
+QUIET_HELP = "Looks that find nothing become rarer, down to this. The first that finds something ends it."
 
 OWN, OTHER = "own", "hours"
 SWEEP_PRESETS_H = (1, 6, 24, 7 * 24, 30 * 24, 0)
@@ -270,6 +273,14 @@ class StartForm(forms.Form):
 
     name = forms.CharField(label="Name of the sync", max_length=100)
     poll_s = forms.TypedChoiceField(label="Look for changes", coerce=int, choices=POLL_CHOICES, help_text=POLL_HELP)
+    quiet_poll_s = forms.TypedChoiceField(
+        label="While nothing changes",
+        coerce=int,
+        empty_value=None,
+        required=False,
+        choices=[(0, "Just as often"), *(choice for choice in POLL_CHOICES if 30 <= choice[0] <= 21_600)],
+        help_text=QUIET_HELP,
+    )
     quota_percent = forms.TypedChoiceField(
         label="Share of the request quota",
         coerce=int,
@@ -308,11 +319,13 @@ class SyncForm(StartForm):
     )
 
     def __init__(self, *args: Any, sync: Sync, **kwargs: Any) -> None:
-        names = ("name", "poll_s", "quota_percent", "on_drift", "brake_percent", "brake_at_least")
+        names = ("name", "poll_s", "quiet_poll_s", "quota_percent", "on_drift", "brake_percent", "brake_at_least")
         super().__init__(*args, **{"initial": {name: getattr(sync, name) for name in names}, **kwargs})
-        if sync.poll_s not in dict(POLL_CHOICES):  # set by the API
-            field = self.fields["poll_s"]
-            field.choices = [(sync.poll_s, f"Every {sync.poll_s} seconds"), *POLL_CHOICES]  # type: ignore[attr-defined]
+        for name in ("poll_s", "quiet_poll_s"):
+            field: Any = self.fields[name]
+            value = getattr(sync, name)
+            if value not in dict(field.choices):  # set by the API
+                field.choices = [(value, f"Every {value} seconds"), *field.choices]
         if sync.quota_percent not in SHARES:
             share = self.fields["quota_percent"]
             own = (sync.quota_percent, share_words(sync.quota_percent))

@@ -154,6 +154,9 @@ class Sync(models.Model):
     state = models.CharField(max_length=20, choices=SyncState.choices, default=SyncState.ACTIVE)
     removal = models.CharField(max_length=20, choices=Removal.choices, blank=True, default="")
     poll_s = models.PositiveIntegerField(default=60, help_text="Seconds between looks for changes.")
+    quiet_poll_s = models.PositiveIntegerField(
+        default=0, help_text="Seconds between looks, at most, while nothing changes; 0: poll_s always."
+    )
     on_drift = models.CharField(max_length=10, choices=OnDrift.choices, default=OnDrift.TELL)
     brake_percent = models.PositiveSmallIntegerField(default=5, help_text="Of a collection gone at once: we ask first.")
     brake_at_least = models.PositiveIntegerField(default=50, help_text="So many records gone are never asked about.")
@@ -176,6 +179,11 @@ class Sync(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("syncs:detail", args=[self.pk])
+
+    @property
+    def slowest_s(self) -> int:
+        """Seconds between looks, at most."""
+        return max(self.poll_s, self.quiet_poll_s)
 
     @property
     def topic(self) -> str:
@@ -246,6 +254,7 @@ class Feed(Leased, Troubled):
     due_at = models.DateTimeField(null=True, blank=True, help_text="Next look; null: nothing to do.")
     queued_until = models.DateTimeField(null=True, blank=True, help_text="Queued; not again before.")
     looked_at = models.DateTimeField(null=True, blank=True, help_text="Last complete look for changes.")
+    pace_s = models.PositiveIntegerField(default=0, help_text="Seconds between looks now; 0: as often as it may be.")
     census_at = models.DateTimeField(
         null=True, blank=True, help_text="Since then all is read again: we missed changes."
     )

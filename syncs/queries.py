@@ -47,6 +47,12 @@ class SyncRow:
     held_deletes: int = 0
     changed_at: datetime | None = None
     hook: HookRow | None = None
+    slowest_pace_s: int = 0
+
+    @property
+    def pace_s(self) -> int:
+        """Seconds between looks now, of the feed that is looked at most rarely."""
+        return min(max(self.slowest_pace_s, self.sync.poll_s), self.sync.slowest_s)
 
     @property
     def problem(self) -> Trouble | None:
@@ -101,6 +107,7 @@ def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRo
         _add_collection(rows[row.sync_id], row)
     for feed in Feed.objects.filter(sync__in=list(rows)):
         summary = rows[feed.sync_id]
+        summary.slowest_pace_s = max(summary.slowest_pace_s, feed.pace_s)
         if feed.looked_at and (summary.looked_at is None or feed.looked_at < summary.looked_at):
             summary.looked_at = feed.looked_at
         if found := trouble_of(feed, "Looking for changes"):

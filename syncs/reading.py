@@ -28,7 +28,7 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import access, braking, budget, census, health, hints, log, rereading, schema_watch, sweeping
 from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
-from syncs.engine.due import collection_due, next_due, next_look
+from syncs.engine.due import collection_due, next_due, next_look, next_pace
 from syncs.engine.pull import gathered, pull
 from syncs.models import Credential, Feed, Purpose, SeenBy, Sync, SyncCollection
 from syncs.providers.kit.catalogue import Collection
@@ -107,6 +107,8 @@ class FeedRun:
     not_before: datetime | None = None
     is_paused: bool = False
     has_hints: bool = False  # webhooks had named something when the run began
+    has_looked: bool = False  # to the end, in this run
+    has_found: bool = False  # something new by it
     is_look_asked: bool = False  # a webhook told of changes, but not of which records
 
     def __post_init__(self) -> None:
@@ -195,7 +197,8 @@ class FeedRun:
         return next_look(now=timezone.now(), looked_at=self.feed.looked_at, pace_s=self._pace_s())
 
     def _pace_s(self) -> int:
-        return max(self.feed.sync.poll_s, *(spec.every_s or 0 for spec in self.specs.values()), 1)
+        pace_s = min(max(self.feed.pace_s, self.feed.sync.poll_s), self.feed.sync.slowest_s)
+        return max(pace_s, *(spec.every_s or 0 for spec in self.specs.values()), 1)
 
     def _in(self, *phases: str) -> list[SyncCollection]:
         now = timezone.now()
@@ -296,7 +299,9 @@ class FeedRun:
             records = [record for record in page.records if record.collection_id in self.rows]
             schema_watch.notice(self, records)
             records, note_gone = braking.let_through(self, records)
-            log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
+            changed = log.append(self.feed, self.rows, records, seen_by=seen_by, with_last=with_last)
+        self.has_found = self.has_found or (bool(changed) and seen_by == SeenBy.FEED)
+        self.has_looked = self.has_looked or (page.done and seen_by == SeenBy.FEED)
         running = Sync.objects.filter(pk=self.feed.sync_id, state=SyncState.ACTIVE)
         pauses = running.values_list("not_before", "credential__not_before").first()
         if pauses is None or any(map(is_future, pauses)):  # by a person, or by another process that was told to
@@ -308,11 +313,15 @@ class FeedRun:
         now = timezone.now()
         rows = list(self.feed.collections.exclude(phase=Phase.REMOVING))
         self._end_waits(rows, now)
+        if self.has_looked:
+            bounds = {"fastest_s": self.feed.sync.poll_s, "slowest_s": self.feed.sync.slowest_s}
+            self.feed.pace_s = next_pace(self._pace_s(), has_found=self.has_found, **bounds)
         is_followed = any(row.phase in (Phase.BACKFILLING, Phase.LIVE) for row in rows)
         look_at = self._look_at() if is_followed and self.specs else None
         due_at = next_due([look_at, *(_due_at(row, now) for row in rows)], now=now, not_before=self.not_before)
         census.end_if_done(self.feed)
-        self.feed.fenced_update(due_at=due_at, queued_until=None, lease_until=None)
+        pace_s = self.feed.pace_s
+        self.feed.fenced_update(due_at=due_at, pace_s=pace_s, queued_until=None, lease_until=None)
         pages.announce(self.feed.sync.topic)
 
     @staticmethod

@@ -14,7 +14,7 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import connections, field_picks
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, Feed, Sync, SyncCollection, SyncHead
-from syncs.providers.kit.catalogue import Collection
+from syncs.providers.kit.catalogue import Collection, Provider
 from syncs.states import SYNC_TRANSITIONS, CredentialState, OnDrift, Phase, Removal, SyncState
 
 SHORTEST_POLL_S, LONGEST_POLL_S = 2, 7 * 24 * 3600
@@ -52,6 +52,7 @@ def create_sync(data: Mapping[str, Any], *, by: Any) -> Sync:
         provider=credential.provider,
         credential=credential,
         poll_s=_poll_s(data.get("poll_s") or PROVIDERS[credential.provider].poll_s),
+        quiet_poll_s=_quiet_poll_s(data, PROVIDERS[credential.provider]),
         state=SyncState.PAUSED if data.get("paused") else SyncState.ACTIVE,
         quota_percent=_percent(data.get("quota_percent")),
         external_id=data.get("external_id") or "",
@@ -85,6 +86,8 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         sync.poll_s = told["poll_s"] = _poll_s(data["poll_s"])
     if data.get("quota_percent") is not None:
         sync.quota_percent = told["quota_percent"] = _percent(data["quota_percent"])
+    if data.get("quiet_poll_s") is not None:
+        sync.quiet_poll_s = told["quiet_poll_s"] = _poll_s(data["quiet_poll_s"]) if data["quiet_poll_s"] else 0
     for key in ("external_id", "metadata"):
         if data.get(key) is not None:
             setattr(sync, key, data[key])
@@ -105,6 +108,8 @@ def update_sync(sync: Sync, data: Mapping[str, Any], *, by: Any) -> Sync:
         sync.save(update_fields=columns)
         if "quota_percent" in told:
             _let_spend(sync)
+        if "poll_s" in told or "quiet_poll_s" in told:
+            sync.feeds.update(pace_s=0)
         _pick(sync, added)
         if dropped:
             sync.collections.filter(collection_id__in=dropped).update(
@@ -269,6 +274,13 @@ def _fields(sent: Mapping[str, Any], picked: Iterable[Collection]) -> dict[str, 
     if unknown := sorted(set(sent) - set(specs)):
         raise field_problem("fields", f"{unknown[0]} is not among this sync's collections.")
     return {key: field_picks.parsed(chosen, specs[key].kept) for key, chosen in sent.items()}
+
+
+def _quiet_poll_s(data: Mapping[str, Any], provider: Provider) -> int:
+    """What was asked for; who named no interval at all is given the provider's two."""
+    if data.get("quiet_poll_s") is not None:
+        return _poll_s(data["quiet_poll_s"]) if data["quiet_poll_s"] else 0
+    return 0 if data.get("poll_s") else provider.quiet_poll_s
 
 
 def _removal(value: Any) -> str:

@@ -32,3 +32,15 @@ def collection_due(
 def next_look(*, now: datetime, looked_at: datetime | None, pace_s: int) -> datetime:
     """When to look for changes next: `pace_s` after the last complete look, or now if there was none."""
     return looked_at + timedelta(seconds=pace_s) if looked_at else now
+
+
+def next_pace(pace_s: int, *, has_found: bool, fastest_s: int, slowest_s: int) -> int:
+    """Seconds to the look after the next: the fastest once a look found something, half as long again after each that
+    did not, within the bounds.
+
+    Half as long again: a collection that has just become quiet is still looked at often, and one that is quiet for a
+    day costs what its slowest pace costs. 2 s become 60 s after some 12 looks, a good three minutes.
+    """
+    if has_found:
+        return fastest_s
+    return max(fastest_s, min(slowest_s, max(pace_s + 1, round(pace_s * 1.5))))

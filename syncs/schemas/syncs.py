@@ -35,6 +35,13 @@ ESTIMATE_EXAMPLE: Json = {
     "collection_ids": ["salesforce:contact"],
 }
 COLLECTION_IDS = Field(description="`GET /v1/collections/{credential_id}` has them.", examples=[["salesforce:contact"]])
+QUIET_POLL = Field(
+    default=None,
+    ge=0,
+    le=604_800,
+    description="Seconds between looks, at most, while nothing changes: looks that find nothing become rarer. 0: as "
+    "often as `poll_s`. Default: the provider's where `poll_s` is left out, too; else 0.",
+)
 SHARE = Field(
     default=None, ge=1, le=100, description="Percent of the provider's allowance that it may use; default: 100, all."
 )
@@ -70,6 +77,7 @@ class SyncIn(Body):
     credential_id: UUID | None = None
     credential: InlineCredential | None = None
     poll_s: int | None = POLL
+    quiet_poll_s: int | None = QUIET_POLL
     quota_percent: int | None = SHARE
     on_drift: OnDrift | None = Field(default=None, description=ON_DRIFT)
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
@@ -88,6 +96,7 @@ class SyncPatch(Body):
     name: str | None = Field(default=None, max_length=100)
     collection_ids: list[str] | None = Field(default=None, description="All collections it shall have from now on.")
     poll_s: int | None = POLL
+    quiet_poll_s: int | None = QUIET_POLL
     quota_percent: int | None = SHARE
     on_drift: OnDrift | None = Field(default=None, description=ON_DRIFT)
     brake_percent: int | None = Field(default=None, ge=0, le=100, description=BRAKE_PERCENT)
@@ -292,6 +301,8 @@ class SyncOut(Schema):
     credential: CredentialOut
     initial_backfill_completed_at: datetime | None = Field(description="Null while a collection is still being read.")
     poll_s: int = Field(description="Seconds between looks for changes.")
+    quiet_poll_s: int = Field(description="Seconds between looks, at most, while nothing changes; 0: `poll_s`.")
+    pace_s: int = Field(description="Seconds between looks now.")
     on_drift: OnDrift = Field(description=ON_DRIFT)
     webhook: WebhookBrief | None = Field(description="Near real time; null where no webhook is set up.")
     quota_percent: int = Field(description="Percent of the provider's allowance that it may use.")
@@ -312,12 +323,13 @@ class SyncOut(Schema):
         picked = [each for each in collections if each.phase != Phase.REMOVING]
         ends = [each.backfilled_at for each in picked]
         read = max((at for at in ends if at), default=None) if all(ends) else None
-        names = ("id", "provider", "name", "credential_id", "poll_s", "on_drift", "brake_percent")
+        names = ("id", "provider", "name", "credential_id", "poll_s", "quiet_poll_s", "on_drift", "brake_percent")
         more = ("quota_percent", "brake_at_least", "external_id", "metadata", "created_at", "updated_at")
         values = {name: getattr(sync, name) for name in (*names, *more)} | {"status": sync.state}
         return cls(
             **values,
             health=Health.of(row.troubles),
+            pace_s=row.pace_s,
             notices=queries.censuses(picked),
             collection_ids=[each.collection_id for each in picked],
             collections=[SyncCollectionOut.of(each, sync) for each in collections],

@@ -68,7 +68,7 @@ def create_pick(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if picked and "again" not in request.POST:
         provider = PROVIDERS[credential.provider]
         poll_s = provider.poll_s if provider.poll_s in dict(POLL_CHOICES) else 60
-        form = StartForm(initial={"name": credential.name, "poll_s": poll_s})
+        form = StartForm(initial={"name": credential.name, "poll_s": poll_s, "quiet_poll_s": provider.quiet_poll_s})
         return start_page(request, credential, picked, form)
     context: dict[str, Any] = {"credential": credential, "nothing_picked": request.method == "POST" and not picked}
     try:

@@ -1,5 +1,6 @@
 """Feeds read through the engine, from an upstream in memory: the invariants of reading, each with its proof."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -68,6 +69,27 @@ def test_next_look_is_set_by_the_interval(upstream: Upstream) -> None:
     assert feed.looked_at is not None
     assert feed.due_at is not None
     assert timedelta(seconds=115) < feed.due_at - feed.looked_at < timedelta(seconds=125)
+
+
+def test_quiet_feeds_slow_down_and_busy_ones_speed_up_within_bounds(upstream: Upstream, vera, browser_of) -> None:
+    def look() -> int:
+        Feed.objects.update(looked_at=timezone.now() - timedelta(days=1))
+        tasks.read_feeds(list(sync.feeds.values_list("pk", flat=True)))
+        feed = sync.feeds.get()
+        assert feed.due_at is not None
+        assert abs((feed.due_at - feed.looked_at).total_seconds() - max(feed.pace_s, 2)) < 2
+        return feed.pace_s
+
+    sync = upstream.sync(poll_s=2, quiet_poll_s=60)
+    read(sync)
+    quiet = [look() for _ in range(10)]
+    assert quiet == sorted(quiet)
+    assert quiet[-1] == 60
+    page = re.sub(r"<[^>]+>", "", browser_of(vera).get(sync.get_absolute_url()).content.decode())
+    assert re.search(r"every 2 s\w* to (60 s|1 min)\w*; now every (60 s|1 min)", page)
+    upstream.write("new", n=1)
+    assert look() == 2
+    assert look() == 3
 
 
 @contextmanager

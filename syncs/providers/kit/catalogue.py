@@ -297,6 +297,7 @@ class Provider:
 
     request_headers  (secrets, settings) -> the headers every request carries
     poll_s           the default interval between looks for changes
+    quiet_poll_s     the same while nothing changes, where looking costs of a small allowance; 0: poll_s
     concurrency      requests in flight per credential
     per_s            requests a second at most, per credential and worker; 0: as fast as they go
     is_guarded       people described where it lives, so no private address is connected to (kit.guard)
@@ -316,6 +317,7 @@ class Provider:
     api_url: str = ""  # where the API lives, if it is not told by the token response
     docs: str = ""
     poll_s: int = 60
+    quiet_poll_s: int = 0
     concurrency: int = 4
     per_s: float = 0.0
     is_guarded: bool = False

@@ -150,6 +150,7 @@ PROVIDER = Provider(
     request_headers=request_headers,
     classify=classify,
     poll_s=60,
+    quiet_poll_s=300,
     concurrency=4,
     collections=COLLECTIONS,
     webhook=WEBHOOK,
