@@ -144,11 +144,19 @@ class Product:
         }
         self.environ = self.database.make(environ)
 
-    def start(self, *, only: Sequence[str] = (), web: bool = False) -> None:
+    def start(self, *, only: Sequence[str] = (), web: bool = False, port: int = 0) -> None:
         """Start clusters and scheduler as `up` would, and wait until each works. `only` must name the scheduler too."""
         specs = [spec for spec in plan.workers(NODE) if not only or spec.name in only]
         if web:
-            address = ("--host", "127.0.0.1", "--port", str(free_port()), "--lifespan", "off", "--no-access-log")
+            address = (
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port or free_port()),
+                "--lifespan",
+                "off",
+                "--no-access-log",
+            )
             specs.append(Spec("web", ("-m", "uvicorn", "sequin_console.asgi:application", *address)))
         started_at = time.time()
         for spec in specs:

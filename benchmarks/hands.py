@@ -17,11 +17,11 @@ KEY = "rk_test_benchmark"
 COLLECTION = "stripe:customer"
 
 
-def connect() -> str:
+def connect(secret: str = KEY) -> str:
     """A connection to the upstream; its id."""
     from syncs import connections
 
-    data = {"provider": "stripe", "kind": "stripe_key", "name": "Benchmark", "secrets": {"secret": KEY}}
+    data = {"provider": "stripe", "kind": "stripe_key", "name": "Benchmark", "secrets": {"secret": secret}}
     return str(connections.create_credential(data, by=None).pk)
 
 
@@ -62,6 +62,14 @@ def remove_consumer(consumer: str) -> None:
     services.remove(NatsConsumer.objects.get(pk=consumer), by=None)
 
 
+def set_up_webhook(credential: str) -> bool:
+    """Near real time for a connection; whether the provider took the registration."""
+    from syncs import webhooks
+    from syncs.models import Credential
+
+    return webhooks.set_up(Credential.objects.get(pk=credential), by=None).is_registered
+
+
 def resync(sync: str) -> float:
     """Read all of a sync's collections from their beginning again; when it was asked for."""
     from syncs import services
@@ -92,7 +100,7 @@ def main(more: Iterable[Callable[..., Any]] = ()) -> None:
     """Serve until nobody asks any more. `more`: deeds besides those above."""
     deeds = {
         deed.__name__: deed
-        for deed in (connect, create_sync, create_consumer, remove_consumer, resync, read_only, *more)
+        for deed in (connect, create_sync, create_consumer, remove_consumer, set_up_webhook, resync, read_only, *more)
     }
     django.setup()
     from sequin_console import demo

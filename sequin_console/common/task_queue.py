@@ -21,6 +21,8 @@ from django_q.conf import Conf
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from sequin_console.common import bell
+
 ANSWER_S = 3  # a Redis that is silent for so long counts as gone; a fetch waits one second for something to do
 AWAY_S = 1.0
 UNITS_A_TASK = 20
@@ -98,15 +100,35 @@ class RedisBroker(redis_broker.Redis):
 
 
 class OrmBroker(orm.ORM):
-    """The database's queue, with patience while the database is away."""
+    """The database's queue, with patience while the database is away, and a bell for who waits on the same machine."""
+
+    def enqueue(self, task: Any) -> Any:
+        task_id = super().enqueue(task)
+        bell.ring(self.list_key)
+        return task_id
 
     def dequeue(self) -> Any:
+        """Tasks as (id, package), or None when there is none; then after a moment, or as soon as one is queued here."""
         try:
-            return super().dequeue()
+            found = self._take()
         except DatabaseError as error:
             connections[Conf.ORM].close()
             _wait_for("the database", error)
             return None
+        if not found:
+            bell.wait(self.list_key, Conf.POLL)
+        return found
+
+    def _take(self) -> list[tuple[int, str]] | None:
+        """As the parent does, but for its sleep; a task that another cluster was quicker to lock is left to it."""
+        rows = self.get_connection()
+        waiting = list(rows.filter(key=self.list_key, lock__lt=timezone.now())[: Conf.BULK])
+        locked = [
+            (task.pk, task.payload)
+            for task in waiting
+            if rows.filter(id=task.pk, lock=task.lock).update(lock=self.timeout(task))
+        ]
+        return locked or None
 
     def delete(self, task_id: int) -> None:
         """Take a task that is done out of the queue. If that fails it is run once more, which does no harm."""
