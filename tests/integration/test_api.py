@@ -15,10 +15,11 @@ from django.utils import timezone
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.api import api as mounted
 from sequin_console.common.models import AuditEvent
-from syncs import budget, custom, log, oauth
+from syncs import budget, custom, log, oauth, webhooks
 from syncs.models import NO_SYNC, Credential, OAuthApp, PendingConnection, Record, Sync, SyncCollection
-from syncs.providers.kit.catalogue import Account
+from syncs.providers.kit.catalogue import Account, SetupField
 from syncs.providers.kit.errors import CredentialsRefused
+from syncs.providers.kit.webhooks import Webhook
 from syncs.states import CredentialState, Phase, SyncState
 from tests.api_client import ApiClient, error_of
 from tests.fake_provider import FakeReader, Upstream, collection, make_log
@@ -34,7 +35,9 @@ RANK = {None: 0, "viewer": 1, "operator": 2, "admin": 3}
 @pytest.fixture(autouse=True)
 def upstream() -> Iterator[Upstream]:
     cache.clear()
-    world = Upstream(collections=(collection("thing"), collection("other"), collection("mine", custom=True)))
+    signed = SetupField("secret", "Signing secret", secret=True)
+    way = Webhook(verify=lambda *_: False, told=lambda _: [], steps=("Open it.", "Paste it."), secret=signed)
+    world = Upstream(collections=(collection("thing"), collection("other"), collection("mine", custom=True)), way=way)
     with world.registered():
         yield world
 
@@ -170,6 +173,7 @@ ROUTES: list[tuple[str, str, Any, str | None]] = [
 @pytest.fixture
 def ids(sync: Sync, consumer: NatsConsumer, app: OAuthApp) -> dict[str, str]:
     make_record(sync, "a/b c")
+    webhooks.set_up(sync.credential, by=None)
     return {
         "sync_id": str(sync.pk),
         "credential_id": str(sync.credential_id),
