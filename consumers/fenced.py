@@ -14,6 +14,7 @@ from sequin_console.common import trace
 from sequin_console.common.runner import Orm
 
 MOST_CLASHES = 5
+MOST_LOOKED_AT = 5_000  # messages since our last commit, one request each: a stranger may have written any number
 
 
 async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
@@ -26,21 +27,21 @@ async def publish(job: Job, batch: Batch, orm: Orm) -> Published:
                 job.link, batch.messages, stream=job.stream.name, subject=job.filter, last_seq=job.stream_seq
             )
     except (WrongLast, NoAnswer):
-        return await settle(job, batch, orm)
+        return await settle(job, orm)
     except Refused as error:
         if error.code not in NOT_YET:
             raise
-        return await settle(job, batch, orm)
+        return await settle(job, orm)
     return Published(seq, len(batch.messages))
 
 
-async def settle(job: Job, batch: Batch, orm: Orm) -> Published:
+async def settle(job: Job, orm: Orm) -> Published:
     """Learn from the stream how far we are; the caller then reads the log again from there.
 
     1. read the newest message under our filter
     2. is this still the stream we know? A new one begins a new run
     3. ours, of this run, and the end of an atomic batch: all up to its `Sequin-Seq` is stored
-    4. somebody else's: say so, and go on from there; how much of this batch is stored, its own subjects tell
+    4. somebody else's: say so, and go on from there; how far we are, those of ours tell that came since our last commit
     5. confirm the lease, after reading and before anything is sent again (invariant 7)
     """
     await job.moved()
@@ -49,7 +50,7 @@ async def settle(job: Job, batch: Batch, orm: Orm) -> Published:
     if jobs.is_reset(cursor, await streams.info(job.link, job.stream.name)):
         raise StreamReset
     acked, is_ours = cursor.acked_seq, last is not None and last.consumer == str(cursor.consumer_id)
-    told = last if last is None or is_ours else await _newest_of(job, batch)
+    told = last if last is None or is_ours else await _newest_of_ours(job)
     if told is not None and told.run == cursor.run and told.ends_batch:
         acked = max(acked, told.record_seq)
     await orm(jobs.confirm_lease, cursor, acked_seq=acked, stream_seq=last.seq if last is not None else 0)
@@ -69,11 +70,17 @@ async def settle(job: Job, batch: Batch, orm: Orm) -> Published:
     return Published(cursor.stream_seq, 0, again=True)
 
 
-async def _newest_of(job: Job, batch: Batch) -> LastMessage | None:
-    """Ours that is newest on this batch's subjects: of an atomic batch its last, of a few sent one by one any."""
-    suspects = batch.messages if len(batch.messages) <= publishing.FEW else batch.messages[-1:]
-    for message in reversed(suspects):
-        found = await streams.last_message(job.link, job.stream.name, message.subject)
-        if found is not None and found.consumer == str(job.cursor.consumer_id) and found.ends_batch:
-            return found
-    return None
+async def _newest_of_ours(job: Job) -> LastMessage | None:
+    """Ours that ended the newest batch since the last commit the cursor knows of; None where only others wrote.
+
+    A worker that died may have stored a batch that ends elsewhere than ours, so all that came since is looked at.
+    """
+    newest, after = None, job.cursor.stream_seq
+    for _ in range(MOST_LOOKED_AT):
+        message = await streams.next_message(job.link, job.stream.name, job.filter, after)
+        if message is None:
+            break
+        mine = message.consumer == str(job.cursor.consumer_id) and message.run == job.cursor.run
+        newest = message if mine and message.ends_batch else newest
+        after = message.seq
+    return newest

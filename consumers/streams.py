@@ -187,8 +187,17 @@ async def subject_count(link: Link, name: str, subject: str) -> int:
 
 async def last_message(link: Link, name: str, subject: str) -> LastMessage | None:
     """The newest message under a filter; None when there is none. Asks the stream's leader, never a replica."""
+    return await _message(link, name, {"last_by_subj": subject})
+
+
+async def next_message(link: Link, name: str, subject: str, after: int) -> LastMessage | None:
+    """The first message under a filter beyond a stream sequence; None when there is none. Asks the leader, too."""
+    return await _message(link, name, {"seq": after + 1, "next_by_subj": subject})
+
+
+async def _message(link: Link, name: str, wanted: dict[str, Any]) -> LastMessage | None:
     try:
-        message = (await ask(link, f"STREAM.MSG.GET.{name}", {"last_by_subj": subject}))["message"]
+        message = (await ask(link, f"STREAM.MSG.GET.{name}", wanted))["message"]
     except Refused as error:
         if error.code == NO_MESSAGE:
             return None

@@ -354,6 +354,23 @@ def test_what_was_stored_before_a_strangers_message_is_not_sent_again(count: int
         assert run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["state"]["last_seq"] == 1 + count + 1
 
 
+def test_what_a_dead_worker_stored_before_a_strangers_message_is_not_sent_again() -> None:
+    """It could not write down its last batch, and the next one's ends elsewhere: all that came since is looked at."""
+    with stage() as (server, log, consumer):
+        log.fill(30)
+        drain_until_quiet(consumer)
+        known = ConsumerCursor.objects.values("acked_seq", "stream_seq", "delivered").get()
+        for no in range(20):
+            log.write(f"second-{no}", {"n": no})
+        drain_until_quiet(consumer)
+        ConsumerCursor.objects.update(**known)  # as if that had not been written down
+        run(server.publish(f"sequin-records.{log.sync.pk}.fake:thing.intruder", b"{}"))
+        for no in range(20):
+            log.write(f"third-{no}", {"n": no})
+        drain_until_quiet(consumer)
+        assert run(server.ask("STREAM.INFO.SEQUIN-RECORDS"))["state"]["last_seq"] == 1 + 30 + 20 + 1 + 20
+
+
 def test_replay_is_not_cut_short_by_an_older_runs_messages() -> None:
     """A settle that trusted a message of the run before would skip the whole replay."""
     with stage() as (server, log, consumer):
