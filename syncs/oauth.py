@@ -4,7 +4,6 @@ Authorization code with PKCE (RFC 7636, S256). `state` is random, single-use, bo
 stored as a hash, and good for ten minutes.
 """
 
-import hashlib
 import json
 import secrets as random
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sequin_console.accounts.models import User
+from sequin_console.accounts.tokens import digest
 from sequin_console.common import audit, changes, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
@@ -39,10 +39,6 @@ LIFETIME = timedelta(minutes=10)
 def redirect_uri(provider_key: str) -> str:
     """The redirect URL to register at the provider. PUBLIC_URL alone builds it."""
     return settings.PUBLIC_URL + reverse("syncs:oauth_callback", args=[provider_key])
-
-
-def hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def begin(
@@ -65,13 +61,13 @@ def begin(
     state, verifier = generate_token(48), generate_token(64)
     PendingConnection.objects.filter(expires_at__lt=timezone.now()).delete()
     PendingConnection.objects.create(
-        state_hash=hashed(state),
+        state_hash=digest(state),
         oauth_app=app,
         kind=kind_key,
         name=name,
         secrets={"code_verifier": verifier, "settings": json.dumps(dict(settings or {}))},
         credential=credential,
-        session_hash=hashed(session_key),
+        session_hash=digest(session_key),
         started_by=getattr(by, "username", "") or getattr(by, "actor_name", ""),
         return_url=return_url,
         return_state=return_state,
@@ -137,10 +133,10 @@ def lacking_of(app: OAuthApp, oauth: OAuth2) -> list[str]:
 def take_pending(state: str, *, session_key: str) -> PendingConnection:
     """The redirect this `state` belongs to, used up. Raises Problem if it is unknown, old, used or somebody else's."""
     pending = (
-        PendingConnection.objects.select_related("oauth_app", "credential").filter(state_hash=hashed(state)).first()
+        PendingConnection.objects.select_related("oauth_app", "credential").filter(state_hash=digest(state)).first()
     )
     won = pending and PendingConnection.objects.filter(
-        pk=pending.pk, used_at=None, expires_at__gt=timezone.now(), session_hash=hashed(session_key)
+        pk=pending.pk, used_at=None, expires_at__gt=timezone.now(), session_hash=digest(session_key)
     ).update(used_at=timezone.now())
     if not pending or not won:
         raise Problem(
@@ -272,7 +268,7 @@ def start_link(app: OAuthApp, kind_key: str, *, by: Any, return_url: str, return
     oauth_of(app, kind_key)
     token = random.token_urlsafe(32)
     PendingConnection.objects.create(
-        state_hash=hashed("start:" + token),
+        state_hash=digest("start:" + token),
         oauth_app=app,
         kind=kind_key,
         started_by=getattr(by, "actor_name", ""),
@@ -285,7 +281,7 @@ def start_link(app: OAuthApp, kind_key: str, *, by: Any, return_url: str, return
 
 def follow_link(token: str, *, session_key: str) -> str:
     """Use up a start link; returns the provider's authorize URL. Raises Problem if it is old or used."""
-    pending = PendingConnection.objects.select_related("oauth_app").filter(state_hash=hashed("start:" + token)).first()
+    pending = PendingConnection.objects.select_related("oauth_app").filter(state_hash=digest("start:" + token)).first()
     won = pending and PendingConnection.objects.filter(
         pk=pending.pk, used_at=None, expires_at__gt=timezone.now()
     ).update(used_at=timezone.now())
@@ -305,12 +301,12 @@ def hand_over(credential_id: UUID, pending: PendingConnection) -> str:
     """A one-time code by which the API's caller takes the finished connection (start-auth's last leg)."""
     code = random.token_urlsafe(32)
     PendingConnection.objects.create(
-        state_hash=hashed(random.token_urlsafe(16)),
+        state_hash=digest(random.token_urlsafe(16)),
         oauth_app=pending.oauth_app,
         kind=pending.kind,
         credential_id=credential_id,
         return_state=pending.return_state,
-        code_hash=hashed(code),
+        code_hash=digest(code),
         expires_at=timezone.now() + timedelta(minutes=5),
     )
     return code
@@ -320,7 +316,7 @@ def redeem(code: str, app: OAuthApp) -> tuple[Credential, str]:
     """The connection behind such a code, and the caller's own state. Raises Problem if it is old, used or foreign."""
     pending = (
         PendingConnection.objects.select_related("credential")
-        .filter(code_hash=hashed(code), oauth_app=app, used_at=None, expires_at__gt=timezone.now())
+        .filter(code_hash=digest(code), oauth_app=app, used_at=None, expires_at__gt=timezone.now())
         .first()
     )
     won = pending and PendingConnection.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now())

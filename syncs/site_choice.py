@@ -1,12 +1,12 @@
 """A grant that opens several sites, kept until the person says which: encrypted, ten minutes, one browser session."""
 
-import hashlib
 import json
 import secrets as random
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from sequin_console.accounts.tokens import digest
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
 from sequin_console.common.troubled import NO_TROUBLE
@@ -28,7 +28,7 @@ def keep(pending: PendingConnection, credential: Credential, found: tuple[Site, 
         **{column: getattr(credential, column) for column in _KEPT},
     }
     PendingConnection.objects.create(
-        state_hash=_hashed(f"sites:{token}"),
+        state_hash=digest(f"sites:{token}"),
         oauth_app=pending.oauth_app,
         kind=pending.kind,
         name=pending.name,
@@ -67,15 +67,11 @@ def take(token: str, *, session_key: str) -> tuple[PendingConnection, Credential
     return pending, credential, _sites(granted["sites"])
 
 
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _find(token: str, session_key: str) -> PendingConnection:
     """The choice under way. Raises Problem if it is unknown, old, used or another browser's."""
-    session_hash = _hashed(session_key)
+    session_hash = digest(session_key)
     rows = PendingConnection.objects.select_related("oauth_app", "credential").filter(
-        state_hash=_hashed(f"sites:{token}"), session_hash=session_hash, used_at=None, expires_at__gt=timezone.now()
+        state_hash=digest(f"sites:{token}"), session_hash=session_hash, used_at=None, expires_at__gt=timezone.now()
     )
     pending = rows.first()
     if pending is None:

@@ -4,7 +4,6 @@ A connection has one address, with an unguessable end. What comes to it is prove
 what it names is kept: polling remains the truth, so nothing depends on a delivery's order, number or content.
 """
 
-import hashlib
 import secrets as chance
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
+from sequin_console.accounts.tokens import digest
 from sequin_console.common import audit, changes
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem, field_problem
@@ -89,11 +89,7 @@ def set_up(credential: Credential, *, by: Any) -> Webhook:
 def _fresh(way: Way) -> dict[str, Any]:
     path = chance.token_urlsafe(32)
     made = {"path": path} | ({} if way.secret else {"secret": chance.token_hex(24)})
-    return {"path_hash": _hashed(path), "secrets": Secrets(made)}
-
-
-def _hashed(path: str) -> str:
-    return hashlib.sha256(path.encode()).hexdigest()
+    return {"path_hash": digest(path), "secrets": Secrets(made)}
 
 
 def keep_secret(row: Webhook, secret: str, *, by: Any) -> None:
@@ -197,7 +193,7 @@ def tend(ids: list[int]) -> None:
 def find(provider_key: str, path: str) -> Webhook | None:
     """The webhook an address belongs to. One query."""
     rows = Webhook.objects.select_related("credential__oauth_app")
-    return rows.filter(path_hash=_hashed(path), credential__provider=provider_key).first()
+    return rows.filter(path_hash=digest(path), credential__provider=provider_key).first()
 
 
 def receive(row: Webhook, headers: Mapping[str, str], body: bytes) -> list[int] | None:
