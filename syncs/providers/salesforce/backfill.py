@@ -16,7 +16,8 @@ from syncs.providers.salesforce.schema import Schema
 async def backfill(rest: Rest, bulk: Bulk, collection: Collection, cursor: Cursor | None) -> AsyncIterator[Page]:
     """Every row, deleted ones marked. A row that changes meanwhile comes as it is by then, and again as a change.
 
-    Cursor, by REST {"after": last Id, "total"}; in bulk {"mode": "bulk", "job", "locator", …} besides.
+    Cursor, by REST {"after": last Id, "total"}; in bulk {"mode": "bulk", "job", "locator", "row", …} besides: the
+    page of results, and the row within it.
     """
     schema, _ = await rest.describe(collection.upstream)
     if cursor is None:
@@ -73,7 +74,7 @@ async def by_id(rest: Rest, collection: Collection, schema: Schema, cursor: Curs
 
 
 async def _in_bulk(bulk: Bulk, collection: Collection, schema: Schema, cursor: Cursor) -> AsyncIterator[Page]:
-    """A bulk job: made once, kept in the cursor, waited for with empty pages, then read on from its locator.
+    """A bulk job: made once, kept in the cursor, waited for with empty pages, then read on from its locator and row.
 
     1. Make the job, unless the cursor names one. Its rows bear the read number of this moment.
     2. Wait, looking ever less often; each look yields an empty page, so that the caller may stop here.
@@ -102,11 +103,16 @@ async def _wait_and_read(bulk: Bulk, collection: Collection, schema: Schema, cur
     done = False
     while not done:
         try:
-            results = await bulk.results(schema, cursor["job"], cursor["locator"])
+            results = await bulk.results(cursor["job"], cursor["locator"])
         except UpstreamFailed:
             await bulk.state(cursor["job"])  # raises in an outage
             raise BulkRefused("Salesforce could not send a page of a bulk job.") from None
+        row = cursor.get("row", 0)
+        for block in results.blocks(schema, skip=row):
+            row += len(block)
+            rows = [Row.of(values, cursor["read_no"]) for values in block]
+            yield to_page(collection, schema, rows, {**cursor, "row": row}, total=cursor["total"])
         done = results.locator is None
-        cursor = {**cursor, "locator": results.locator}
-        rows = [Row.of(values, cursor["read_no"]) for values in results.rows]
-        yield to_page(collection, schema, rows, cursor, done=done, total=cursor["total"])
+        cursor = {**cursor, "locator": results.locator, "row": 0}
+        del results  # its bytes need not stay while the next page comes
+        yield Page([], cursor, done=done, total=cursor["total"])

@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -22,7 +23,8 @@ from syncs.providers.salesforce.errors import BulkRefused
 from syncs.providers.salesforce.schema import NUMBERS, Schema
 
 BULK_THRESHOLD = 100_000  # below, REST needs at most 50 calls
-MAX_RECORDS = 25_000
+MAX_RECORDS = 10_000  # of a page of results, which is held as the CSV that came
+BLOCK = 2_000  # rows of it at a time, as many as REST sends, are held as values, which take several times the bytes
 FIRST_POLL_S, LONGEST_POLL_S = 2.0, 30.0
 PAGING = LocatorHeader()
 RAW_TYPES = NUMBERS | {"boolean"}
@@ -39,10 +41,16 @@ class Job(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Results:
-    """One page of a job's results; `locator` None after the last."""
+    """One page of a job's results, known to be whole; `locator` None after the last."""
 
-    rows: list[dict[str, bytes]]
+    body: bytes
     locator: str | None
+
+    def blocks(self, schema: Schema, skip: int = 0) -> Iterator[list[dict[str, bytes]]]:
+        """Its rows, less the first `skip`, in blocks."""
+        rows = islice(parse_csv(self.body, schema), skip, None)
+        while block := list(islice(rows, BLOCK)):
+            yield block
 
 
 class Bulk:
@@ -73,29 +81,30 @@ class Bulk:
             raise BulkRefused("Salesforce gave up a bulk job.", detail=job.errorMessage[:200])
         return job
 
-    async def results(self, schema: Schema, job_id: str, locator: str | None) -> Results:
+    async def results(self, job_id: str, locator: str | None) -> Results:
         """One page of the job's results. Downloads get cut off: a page that lacks rows is asked for three times."""
         for left in reversed(range(TRIES)):
             try:
-                return await self._results(schema, job_id, locator)
+                return await self._results(job_id, locator)
             except UpstreamFailed:
                 if not left:
                     raise
                 await self.client.wait(self.first_poll_s)
         raise AssertionError("unreachable")
 
-    async def _results(self, schema: Schema, job_id: str, locator: str | None) -> Results:
+    async def _results(self, job_id: str, locator: str | None) -> Results:
         params: dict[str, str | int] = {"maxRecords": self.max_records}
         if locator:
             params["locator"] = locator
         request = Request(f"{soql.API}/jobs/query/{job_id}/results", params, {"Accept": "text/csv"})
         answer = await self.client.send("GET", request.path, is_json=False, params=params, headers=request.headers)
-        rows = list(parse_csv(answer.body, schema)) if answer.status != 204 else []
+        body = answer.body if answer.status != 204 else b""
+        count = max(sum(1 for _ in _lines(body)) - 1, 0)
         told = answer.headers.get("Sforce-NumberOfRecords", "")
-        if told.isdigit() and int(told) != len(rows):
-            raise UpstreamFailed(f"Salesforce sent {len(rows)} of {told} rows of a bulk page.")
+        if told.isdigit() and int(told) != count:
+            raise UpstreamFailed(f"Salesforce sent {count} of {told} rows of a bulk page.")
         following = PAGING.after(answer, request)
-        return Results(rows, str((following.params or {})["locator"]) if following else None)
+        return Results(body, str((following.params or {})["locator"]) if following else None)
 
 
 def parse_csv(body: bytes, schema: Schema) -> Iterator[dict[str, bytes]]:
@@ -104,14 +113,23 @@ def parse_csv(body: bytes, schema: Schema) -> Iterator[dict[str, bytes]]:
     Empty is null; date-times get REST's `+0000`; numbers and booleans stand as they are, all else becomes text.
     """
     types = {field.name: field.type for field in schema.fields}
-    lines = csv.reader(io.StringIO(body.decode(errors="replace"), newline=""), strict=True)
+    lines = _lines(body)
+    header = next(lines, [])
+    kinds = [types.get(name, "string") for name in header]
+    for line in lines:
+        yield {name: to_json(cell, kind) for name, cell, kind in zip(header, line, kinds, strict=True)}
+
+
+def _lines(body: bytes) -> Iterator[list[str]]:
+    """The lines of a result page, its header first. Raises UpstreamFailed where it was cut off."""
+    text = io.TextIOWrapper(io.BytesIO(body), errors="replace", newline="", encoding="utf-8")
+    width = 0
     try:
-        header = next(lines, [])
-        kinds = [types.get(name, "string") for name in header]
-        for line in lines:
-            if len(line) != len(header):
+        for line in csv.reader(text, strict=True):
+            width = width or len(line)
+            if len(line) != width:
                 raise UpstreamFailed("A row of a Salesforce bulk page was cut off.")
-            yield {name: to_json(cell, kind) for name, cell, kind in zip(header, line, kinds, strict=True)}
+            yield line
     except csv.Error:
         raise UpstreamFailed("A Salesforce bulk page was cut off.") from None
 
