@@ -4,6 +4,8 @@ PYTHON ?= python3
 PYTEST = python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 ON = eval "$$(cat .venv/programs.sh)" && SEQUIN_TEST_BACKEND
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Some machines set it. Hundreds of processes start in a test run, and each would compile again all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup up run fix check test test-integration test-browser test-faults \
 	test-sqlite test-postgres test-redis test-backends bench bench-quick

@@ -150,5 +150,5 @@ begun = __import__("threading").Event()
 asyncio.run_coroutine_threadsafe(standing(), runner.event_loop())
 begun.wait()
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert (sorted(ended.stdout.split()), ended.stderr) == (["cancelled", "closed"], "")
