@@ -1,7 +1,7 @@
 """Invariant 10: secrets live in encrypted columns and nowhere else, whatever goes well or wrong.
 
 A whole world of real processes syncs and delivers, renews, and meets every kind of failure. Then every byte it has left
-behind is searched: tables (pages that SQLite has freed, and write-ahead logs, too), queued tasks, logs, exports, and
+behind is searched: tables (pages and rows that are freed, and write-ahead logs, too), queued tasks, logs, exports, and
 what people were told. Every secret of it is known here, or begins in a way nothing else does.
 """
 
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.faults.oracle import Oracle
 from tests.faults.world import World, call, running_world
@@ -20,6 +22,7 @@ from tests.nats_server import NatsKey, free_port
 
 pytestmark = pytest.mark.timeout(400)
 WAIT_S = 120.0
+POSTGRES = "postgres"  # the folder of a PostgreSQL of its own, where the run is on one
 STREAMS: Mapping[str, dict[str, Any]] = {"fenced": {}}
 # All tokens the sandbox gives out begin like this, so tokens got by renewal are found, too.
 TELLING = 8  # base64 characters that do not come about by chance
@@ -56,10 +59,26 @@ def forms(text: str) -> Iterator[bytes]:
 
 
 def left_behind(world: World) -> dict[str, bytes]:
-    """Every file the console has written, by name: data folder, logs, trace."""
-    files = [*world.data_dir.rglob("*"), *(world.folder / "logs").rglob("*"), world.trace.path]
-    keys = world.data_dir / "keys.json"
-    return {str(path.relative_to(world.folder)): path.read_bytes() for path in files if path.is_file() and path != keys}
+    """Every file the console and its database have written, by name, and what a PostgreSQL's tables hold."""
+    folders = (world.data_dir, world.folder / "logs", world.folder / POSTGRES)
+    files = {path for folder in folders for path in folder.rglob("*")} | {world.trace.path}
+    files -= {world.data_dir / "keys.json"}
+    found = {str(path.relative_to(world.folder)): path.read_bytes() for path in files if path.is_file()}
+    return {**found, **tables(world)}
+
+
+def tables(world: World) -> dict[str, bytes]:
+    """A PostgreSQL's tables as they are now: its files hold what was before, too, but long values are packed there."""
+    if world.on.postgres is None:
+        return {}
+    found = {}
+    with psycopg.connect(world.on.environ["DATABASE_URL"]) as database, database.cursor() as cursor:
+        names = cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (name,) in names:
+            query = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.Identifier(name))
+            with cursor.copy(query) as rows:
+                found[name] = b"".join(rows)
+    return found
 
 
 def leaks(world: World, said: Mapping[str, bytes]) -> list[str]:
@@ -157,19 +176,27 @@ def _lose_access(world: World) -> None:
 
 
 def test_invariant_10_secrets_are_nowhere_but_in_encrypted_columns(tmp_path: Path) -> None:
-    with running_world(tmp_path, records=40, streams=STREAMS, stripe_mode="live") as world:
+    with running_world(
+        tmp_path, records=40, streams=STREAMS, stripe_mode="live", postgres_in=tmp_path / POSTGRES
+    ) as world:
         told = go_through_everything(world)
         assert len(told) == 5
         exported = call(world.environ, "manage.py", "dumpdata", "--exclude", "django_q")
         said = {"what people were told": json.dumps(told).encode(), "an export": exported.encode()}
         assert leaks(world, said) == []
         assert len(world.query("SELECT 1 FROM common_auditevent")) > 5
-        assert any("queue" in name for name in left_behind(world))
+        assert {"data/queue.sqlite3", "django_q_ormq"} & set(left_behind(world))
 
 
 def test_invariant_10_scan_finds_every_secret_once_columns_are_plain(tmp_path: Path) -> None:
     """The guard taken out: columns that do not encrypt. A scan that misses a kind of secret proves nothing."""
-    with running_world(tmp_path, streams=STREAMS, stripe_mode="live", SEQUIN_FAULTS_PLAIN_SECRETS="1") as world:
+    with running_world(
+        tmp_path,
+        streams=STREAMS,
+        stripe_mode="live",
+        postgres_in=tmp_path / POSTGRES,
+        SEQUIN_FAULTS_PLAIN_SECRETS="1",
+    ) as world:
         found = {leak.partition(" in ")[0] for leak in leaks(world, {})}
         assert found == set(markers(world))
 
