@@ -12,7 +12,6 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from sequin_console import database_checks
 
-OUR_BROKERS = "sequin_console.common.task_queue"
 PRIVATE_CACHES = ("LocMemCache", "DummyCache")
 
 
@@ -75,7 +74,7 @@ def broker_errors() -> Iterable[CheckMessage]:
     if q.get("orm") != wanted:
         hint = "Set DATABASE_URL and REDIS_URL only: on SQLite the queue has its own file, so as not to wait."
         yield Error(f"Q_CLUSTER's orm is {q.get('orm')}, not {wanted}.", hint=hint, id="sequin.E029")
-    own = f"{OUR_BROKERS}.{'RedisBroker' if q.get('redis') else 'OrmBroker'}"
+    own = f"sequin_console.common.{'redis_queue.RedisBroker' if q.get('redis') else 'task_queue.OrmBroker'}"
     if q.get("broker_class") != own:
         hint = f"Set broker_class to {own}: django-q2's own waits for ever for a server that is silent."
         yield Error("Q_CLUSTER has another broker than ours.", hint=hint, id="sequin.E030")

@@ -150,7 +150,7 @@ Q_CLUSTER = {
     "scheduler": False,
     "catch_up": False,
     "log_level": "WARNING",
-    "broker_class": f"sequin_console.common.task_queue.{'RedisBroker' if REDIS_URL else 'OrmBroker'}",
+    "broker_class": f"sequin_console.common.{'redis_queue.RedisBroker' if REDIS_URL else 'task_queue.OrmBroker'}",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default" if DATABASE_URL else "queue"}),
 }
 

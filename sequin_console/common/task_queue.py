@@ -4,26 +4,21 @@ Nothing is lost by it (invariant 11), so whoever queues is told soon rather than
 fetches waits and goes on by itself instead of ending. Settings choose the broker; django-q2 does all the rest.
 """
 
-import functools
 import time
 from datetime import datetime, timedelta
 from typing import Any
 
 import django_q.tasks
-import redis
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django_q.brokers import orm, redis_broker
+from django_q.brokers import orm
 from django_q.conf import Conf
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from sequin_console.common import bell
 
-ANSWER_S = 3  # a Redis that is silent for so long counts as gone; a fetch waits one second for something to do
 AWAY_S = 1.0
 UNITS_A_TASK = 20
 QUEUED_S = 30  # what is queued is not queued again so soon, in case its task is lost
@@ -40,10 +35,7 @@ def async_task(task: str, *args: Any, cluster: str) -> None:
 
     args   ids alone: they lie in the queue for all to read (invariant 10)
     """
-    try:
-        django_q.tasks.async_task(task, *args, cluster=cluster)
-    except redis.RedisError as error:
-        raise QueueAway(f"Redis does not take tasks: {error}") from error
+    django_q.tasks.async_task(task, *args, cluster=cluster)
 
 
 def may_be_queued(now: datetime) -> Q:
@@ -83,22 +75,6 @@ def _mark(rows: QuerySet[Any]) -> list[Any]:
     return free
 
 
-class RedisBroker(redis_broker.Redis):
-    """One connection pool a process, a limit to waiting, and patience while Redis is away."""
-
-    @staticmethod
-    def get_connection(list_key: str | None = None) -> redis.Redis:
-        return _redis(Conf.REDIS)
-
-    def dequeue(self) -> Any:
-        """Tasks as (receipt, package), or None after a moment. Redis hands out no receipts."""
-        try:
-            return super().dequeue()
-        except redis.RedisError as error:
-            _wait_for("Redis", error)
-            return None
-
-
 class OrmBroker(orm.ORM):
     """The database's queue, with patience while the database is away, and a bell for who waits on the same machine."""
 
@@ -113,7 +89,7 @@ class OrmBroker(orm.ORM):
             found = self._take()
         except DatabaseError as error:
             connections[Conf.ORM].close()
-            _wait_for("the database", error)
+            wait_for("the database", error)
             return None
         if not found:
             bell.wait(self.list_key, Conf.POLL)
@@ -139,19 +115,7 @@ class OrmBroker(orm.ORM):
             log.warning("a task that is done stays in the queue", error=str(error))
 
 
-@functools.cache
-def _redis(url: str) -> redis.Redis:
-    """This process's client; its pool notices a fork by itself. One try more: a connection may have lain too long."""
-    return redis.Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 1),
-        socket_timeout=ANSWER_S,
-        socket_connect_timeout=ANSWER_S,
-        socket_keepalive=True,
-        health_check_interval=30,
-    )
-
-
-def _wait_for(what: str, error: Exception) -> None:
+def wait_for(what: str, error: Exception) -> None:
+    """Say that the queue is away, and give it a moment."""
     log.warning(f"the queue waits for {what}", error=str(error))
     time.sleep(AWAY_S)

@@ -12,7 +12,7 @@ from django_q.signing import SignedPackage
 
 from consumers import scheduling
 from consumers.models import ConsumerCursor, NatsConsumer
-from sequin_console.common import task_queue
+from sequin_console.common import redis_queue, task_queue
 from sequin_console.common.task_queue import OrmBroker, QueueAway
 from sequin_console.management.commands.scheduler import Chore
 from syncs import tasks
@@ -29,7 +29,7 @@ BEAT = "consumers.tasks.beat"
 def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     """A Redis of this test's own that the queue stands on, whatever the run's backend is."""
     with redis_server.running(tmp_path) as server:
-        monkeypatch.setattr(Conf, "BROKER_CLASS", "sequin_console.common.task_queue.RedisBroker")
+        monkeypatch.setattr(Conf, "BROKER_CLASS", "sequin_console.common.redis_queue.RedisBroker")
         monkeypatch.setattr(Conf, "REDIS", server.url)
         monkeypatch.setattr(task_queue, "AWAY_S", 0.01)
         yield server
@@ -55,8 +55,8 @@ def test_a_cluster_fetches_on_after_redis_was_killed(redis: RedisServer) -> None
 def test_a_redis_that_does_not_answer_is_not_waited_for_long(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_queue, "ANSWER_S", 0.2)
-    task_queue._redis.cache_clear()
+    monkeypatch.setattr(redis_queue, "ANSWER_S", 0.2)
+    redis_queue._redis.cache_clear()
     redis.pause()
     with pytest.raises(QueueAway):
         task_queue.async_task(BEAT, cluster="consumers")
