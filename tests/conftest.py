@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client
@@ -18,6 +19,10 @@ from sequin_console.accounts.rights import Role
 from sequin_console.common import changes, heartbeats, task_queue
 from tests import backends, factories
 from tests.faults.report import IS_LONG, pytest_terminal_summary  # noqa: F401 - a hook
+
+# By itself Hypothesis fails an example that takes 200 ms: on a busy machine any may.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 # Files whose tests wait for real processes are begun first, so that two workers end at about the same time.
 LONGEST_FIRST = ("tests/faults/", "tests/integration/test_up.py", "tests/integration/test_secrets.py", "tests/browser/")

@@ -95,7 +95,6 @@ def test_no_request_breaks_a_route(label: str, ids: dict[str, str]) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

@@ -4,13 +4,12 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from syncs.providers.kit import raw
 from syncs.providers.kit.errors import UnexpectedShape
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 numbers = st.sampled_from([b"1.10", b"9007199254740993", b"12345678901234567890123", b"-0.0", b"1E400", b"0.1000"])
 values = st.one_of(
@@ -25,7 +24,6 @@ values = st.one_of(
 objects = st.dictionaries(texts, values)
 
 
-@patient
 @given(objects)
 def test_split_and_join_change_no_value(fields):
     text = raw.join(fields.items())
@@ -34,7 +32,6 @@ def test_split_and_join_change_no_value(fields):
     assert raw.join(parts.items()) == text
 
 
-@patient
 @given(objects)
 def test_compact_takes_out_white_space_only(fields):
     text = raw.join(fields.items())
@@ -42,7 +39,6 @@ def test_compact_takes_out_white_space_only(fields):
     assert raw.compact(indented) == text
 
 
-@patient
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_two_spellings_of_a_text_give_equal_bytes(text):
     escaped = json.dumps(text).encode().replace(b"/", b"\\/")
@@ -66,7 +62,6 @@ def test_broken_text_is_repaired_and_nothing_else(broken, whole):
     assert raw.is_json(raw.repaired(broken))
 
 
-@patient
 @given(st.binary())
 def test_repaired_is_always_utf8(body):
     raw.repaired(body).decode()

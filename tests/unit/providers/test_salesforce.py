@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from syncs.providers.kit import raw
@@ -116,7 +116,6 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1)
 decimals = st.sampled_from(["1.10", "12", "-0.5", "12345678901234567890", "1.0E7", "9007199254740993", "0.001"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts | st.none(), decimals | st.none(), st.booleans())
 def test_bulk_gives_the_same_bytes_as_rest(text, number, deleted):
     rest = {
