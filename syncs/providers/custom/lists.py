@@ -68,7 +68,7 @@ class OnePage:
 
 
 def paging_of(collection: CustomCollection) -> Paging:
-    """How this list goes on. Only an empty page ends a counted one: a server may cut pages short without a word."""
+    """How this list goes on, where it is not paged by offset (see Shifting)."""
     way, items = collection.paging, collection.list_at
     match way:
         case described.ByLinkHeader():
@@ -77,10 +77,8 @@ def paging_of(collection: CustomCollection) -> Paging:
             return paging.NextUrl(way.path, more=way.more)
         case described.ByPageToken():
             return paging.PageToken(way.path, way.param, more=way.more)
-        case described.ByOffset():
-            return paging.Offset(items, way.param, size_param="", total=way.total)
         case described.ByPageNumber():
-            return paging.PageNumber(items, way.param, size_param="", pages=way.pages, first=way.first)
+            return paging.PageNumber(items, way.param, pages=way.pages, first=way.first)
         case described.ByKeyset():
             return Keyset(items, collection.id_at, way.id_param, collection.updated_at, way.time_param, way.more)
     return OnePage()

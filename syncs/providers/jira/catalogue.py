@@ -29,11 +29,10 @@ class Found(StrEnum):
 class Resource:
     """One list.
 
-    items     path of the records in an answer; empty: the answer is the list
-    parent    the list whose members each have one of these: their id stands for `{id}` in `path`
-    size      the largest page Jira gives; 0: it comes whole
-    till_end  a page not full is no end: hidden records are taken out of it
-    member    of what belongs to issues: the issue's field that holds the first ones
+    items   path of the records in an answer; empty: the answer is the list
+    parent  the list whose members each have one of these: their id stands for `{id}` in `path`
+    size    the largest page Jira gives; 0: it comes whole
+    member  of what belongs to issues: the issue's field that holds the first ones
     """
 
     name: str
@@ -44,7 +43,6 @@ class Resource:
     id_field: str = "id"
     parent: str = ""
     size: int = 50
-    till_end: bool = False
     member: str = ""
     scopes: tuple[str, ...] = (WORK,)
     shown: bool = True
@@ -87,7 +85,6 @@ RESOURCES = (
         items="",
         id_field="accountId",
         size=1000,
-        till_end=True,
         scopes=(USER,),
         help="Inactive users and apps among them. Needs the permission “Browse users and groups”.",
     ),

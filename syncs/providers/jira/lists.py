@@ -121,8 +121,7 @@ async def whole(lists: Lists, resource: Resource, place: Cursor) -> AsyncIterato
 
 
 def _paging(resource: Resource) -> Offset:
-    size_param = "" if resource.till_end else "maxResults"
-    return Offset(resource.items, size_param=size_param, total="total", end="isLast")
+    return Offset(resource.items, total="total", end="isLast")
 
 
 def _records(resource: Resource, answer: Answer) -> list[RawRecord]:

@@ -190,57 +190,42 @@ class Offset:
 
     {"startAt":50,"maxResults":50,"total":117,"isLast":false,"values":[…]}
         Offset("values", total="total", end="isLast")
-    [{…},{…}]  Offset("", param="startAt", size_param="maxResults"): a bare list ends with a page not full
+    [{…},{…}]  Offset(""): a bare list
 
-    items       path of the list
-    param       the parameter that says where the page starts
-    size_param  the parameter that says how large it may be
-    size        path of the size the server has cut that down to
-    total       path of the number of all records
-    end         path of a boolean that is true on the last page; where it stands, it alone decides
-    A page without records ends it in any case.
+    items  path of the list
+    param  the parameter that says where the page starts
+    total  path of the number of all records
+    end    path of a boolean that is true on the last page; where it stands, it alone decides
+    A page without records is the end in any case, and the only one where nothing tells: servers cut pages short.
     """
 
     items: str
     param: str = "startAt"
-    size_param: str = "maxResults"
-    size: str = ""
     total: str = ""
     end: str = ""
 
     def after(self, page: Answer, request: Request) -> Request | None:
         count = len(raw.records_at(page.body, self.items))
         reached = int(request.param(self.param) or 0) + count
-        if not count or self._is_last(page, request, count, reached):
-            return None
-        return request.having(**{self.param: reached})
-
-    def _is_last(self, page: Answer, request: Request, count: int, reached: int) -> bool:
         end, total = _value_at(page, self.end), _value_at(page, self.total)
-        if isinstance(end, bool):
-            return end
-        if isinstance(total, int):
-            return reached >= total
-        return count < _page_size(page, request, self.size, self.size_param)
+        is_last = end if isinstance(end, bool) else isinstance(total, int) and reached >= total
+        return None if is_last or not count else request.having(**{self.param: reached})
 
 
 @dataclass(frozen=True)
 class PageNumber:
-    """Pages are counted. The last one is not full, or its number is that of all pages.
+    """Pages are counted. The last one has the number of all pages, or the one after it is empty.
 
     {"data":[…],"page":1,"total_pages":3}  PageNumber("data", pages="total_pages")
 
-    items       path of the list
-    pages       path of the number of pages; where it stands, it alone decides
-    size        path of the size the server has cut the wanted one down to
-    first       the number of the first page
-    A page without records ends it in any case.
+    items  path of the list
+    pages  path of the number of pages
+    first  the number of the first page
+    A page without records is the end in any case, and the only one where nothing tells: servers cut pages short.
     """
 
     items: str
     param: str = "page"
-    size_param: str = "per_page"
-    size: str = ""
     pages: str = ""
     first: int = 1
 
@@ -249,10 +234,7 @@ class PageNumber:
         asked = request.param(self.param)
         number = self.first if asked is None else int(asked)
         pages = _value_at(page, self.pages)
-        if isinstance(pages, int):
-            is_last = number - self.first + 1 >= pages
-        else:
-            is_last = count < _page_size(page, request, self.size, self.size_param)
+        is_last = isinstance(pages, int) and number - self.first + 1 >= pages
         return None if is_last or not count else request.having(**{self.param: number + 1})
 
 
@@ -291,15 +273,6 @@ def _text_at(page: Answer, path: str) -> str:
 
 def _is_last(page: Answer, more: str, end: str) -> bool:
     return (more != "" and _value_at(page, more) is not True) or (end != "" and _value_at(page, end) is True)
-
-
-def _page_size(page: Answer, request: Request, size: str, size_param: str) -> int:
-    """How many records a full page has, by the server or else by the request; 1 if nobody says: ends when empty."""
-    told = _value_at(page, size)
-    if isinstance(told, int) and not isinstance(told, bool):
-        return told
-    asked = request.param(size_param)
-    return int(asked) if asked is not None else 1
 
 
 _Kind = TypeVar("_Kind")

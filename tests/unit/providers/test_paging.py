@@ -122,9 +122,8 @@ def test_the_same_token_twice_is_told():
         (Offset("values", total="total"), b'{"total":5,"values":[1,2]}', 4),
         (Offset("values", total="total"), b'{"total":4,"values":[1,2]}', None),
         (Offset(""), b"[1,2,3]", 5),
-        (Offset(""), b"[1,2]", None),
-        (Offset("values", size="maxResults"), b'{"maxResults":2,"values":[1,2]}', 4),
-        (Offset("values", size="maxResults"), b'{"maxResults":2,"values":[1]}', None),
+        (Offset(""), b"[1,2]", 4),  # not full: the server may have cut it short, or taken out what is hidden
+        (Offset(""), b"[]", None),
     ],
 )
 def test_offset_goes_on_by_what_came(paging: Offset, body: bytes, start: int | None):
@@ -137,7 +136,7 @@ def test_offset_goes_on_by_what_came(paging: Offset, body: bytes, start: int | N
     ("paging", "body", "params", "number"),
     [
         (PageNumber("data"), b'{"data":[1,2]}', {"per_page": 2}, 2),
-        (PageNumber("data"), b'{"data":[1]}', {"per_page": 2, "page": 7}, None),
+        (PageNumber("data"), b'{"data":[1]}', {"per_page": 2, "page": 7}, 8),
         (PageNumber("data"), b'{"data":[]}', {}, None),
         (PageNumber("data"), b'{"data":[1]}', {"page": "7"}, 8),
         (PageNumber("data", pages="total_pages"), b'{"data":[1],"total_pages":2}', {"per_page": 2}, 2),
