@@ -7,12 +7,12 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from django.utils.html import format_html
 
 from consumers.connection import join_host, split_host
 from consumers.inputs import SECRETS
 from consumers.models import DEFAULT_PORT, DEFAULT_PREFIX, NatsConsumer
 from consumers.states import DeliverPolicy, Messages
+from sequin_console.common.forms import SecretLines, choice
 from sequin_console.common.problems import Problem
 from syncs import queries as sync_queries
 
@@ -49,11 +49,6 @@ REMOVAL_NOTES = {
 STORED = "Stored. Leave empty to keep it."
 
 
-def choice(label: str, note: str) -> str:
-    """A radio button's label with a quieter line under it."""
-    return format_html('{}<span class="choice-note">{}</span>', label, note) if note else label
-
-
 def _attrs(only_with: str, placeholder: str = "", *, keep: bool = False) -> dict[str, str]:
     """`only_with`: shown with this choice alone (forms.js); `keep`: what was typed outlives an error (checks.js)."""
     attrs = {"autocomplete": "new-password" if keep else "off", "spellcheck": "false"}
@@ -73,16 +68,9 @@ def _secret(label: str, *, help_text: str = "", only_with: str = "") -> forms.Ch
     return forms.CharField(label=label, required=False, max_length=20_000, help_text=help_text, widget=widget)
 
 
-class SecretArea(forms.Textarea):
-    """A field for pasted files that never sends back what was typed."""
-
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        return super().get_context(name, None, attrs)
-
-
 def _paste(label: str, *, help_text: str = "", secret: bool = True, only_with: str = "") -> forms.CharField:
     attrs = {"rows": "5", **_attrs(only_with, keep=secret)}
-    widget = SecretArea(attrs=attrs) if secret else forms.Textarea(attrs=attrs)
+    widget = SecretLines(attrs=attrs) if secret else forms.Textarea(attrs=attrs)
     return forms.CharField(label=label, required=False, max_length=200_000, help_text=help_text, widget=widget)
 
 

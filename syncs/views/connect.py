@@ -17,7 +17,7 @@ from sequin_console.common.problems import Problem
 from syncs import connections as services
 from syncs import oauth
 from syncs.catalogue import PROVIDERS, is_described
-from syncs.forms import PasteForm, RedirectForm, ReplaceForm
+from syncs.connection_forms import PasteForm, RedirectForm, ReplaceForm
 from syncs.models import Credential, OAuthApp
 from syncs.providers.kit.catalogue import CredentialKind, Provider
 

@@ -16,7 +16,7 @@ from syncs import connections as services
 from syncs import forecasting, queries
 from syncs.budget import budgets
 from syncs.catalogue import PROVIDERS
-from syncs.forms import NameForm, ReplaceForm
+from syncs.connection_forms import NameForm, ReplaceForm
 from syncs.models import Credential
 from syncs.views.connect import show_at_fields
 from syncs.views.webhook import webhook_context

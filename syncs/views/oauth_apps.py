@@ -14,7 +14,7 @@ from sequin_console.common.problems import Problem
 from syncs import connections as services
 from syncs import oauth
 from syncs.catalogue import PROVIDERS
-from syncs.forms import OAuthAppForm
+from syncs.connection_forms import OAuthAppForm
 from syncs.models import OAuthApp
 from syncs.providers.kit.catalogue import Provider
 from syncs.views.connect import next_query, provider_or_404, setup_template

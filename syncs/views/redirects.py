@@ -12,7 +12,7 @@ from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import oauth, site_choice
 from syncs.catalogue import PROVIDERS
-from syncs.forms import RedirectForm, SiteForm
+from syncs.connection_forms import RedirectForm, SiteForm
 from syncs.models import Credential
 from syncs.providers.kit.catalogue import Provider
 from syncs.views.connect import FOR_SYNC, apps_for, connect_context, provider_or_404, ways

@@ -15,7 +15,7 @@ from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import hook_rows, webhooks
 from syncs.catalogue import PROVIDERS
-from syncs.forms import SigningSecretForm
+from syncs.connection_forms import SigningSecretForm
 from syncs.models import Credential, Webhook
 
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from django import forms
 
-from syncs.forms import OAuthAppForm, PasteForm, SecretLines, form_field
+from sequin_console.common.forms import SecretLines
+from syncs.connection_forms import OAuthAppForm, PasteForm, form_field
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.catalogue import Collection, Deletes, SetupField
 from syncs.views.connect import ways
