@@ -5,34 +5,14 @@ Limits  5,000 requests an hour and user (installations more); answers of 304 are
 Parts   catalogue (lists), selection and places (repositories), lists (pages), walks and commits, reader, signin, errors
 """
 
-from collections.abc import Mapping, Sequence
-
 from syncs.providers.github.catalogue import COLLECTIONS
-from syncs.providers.github.errors import classify
+from syncs.providers.github.errors import classify, read_quota
 from syncs.providers.github.reader import GitHubReader
 from syncs.providers.github.signin import KINDS, request_headers
 from syncs.providers.github.webhooks import WEBHOOK
 from syncs.providers.kit.catalogue import Host, Provider
-from syncs.providers.kit.quota import HOUR_S, MINUTE_S, Quota
-from syncs.providers.kit.times import parse_http_date
 
 API_URL = "https://api.github.com"
-
-
-def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
-    """`x-ratelimit-used` of `x-ratelimit-limit`, of the budget that `x-ratelimit-resource` names: core, search …
-
-    x-ratelimit-reset: 1795600000    by GitHub's clock, as its `Date` is
-    """
-    used, allowed, reset = (headers.get(f"x-ratelimit-{name}") or "" for name in ("used", "limit", "reset"))
-    if not (used.isdigit() and allowed.isdigit()):
-        return ()
-    date = parse_http_date(headers.get("date"))
-    resets_in_s = max(0.0, int(reset) - date.timestamp()) if reset.isdigit() and date else None
-    name = headers.get("x-ratelimit-resource") or "core"
-    period_s = MINUTE_S if "search" in name else HOUR_S
-    return (Quota(int(used), int(allowed), name, period_s, resets_in_s),)
-
 
 PROVIDER = Provider(
     key="github",

@@ -1,10 +1,10 @@
-"""What GitHub's refusals mean.
+"""What GitHub's refusals mean, and what its headers say of limits.
 
 Docs: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api and …/troubleshooting-the-rest-api
 Answers carry `{"message": "…", "documentation_url": "…"}`; what matters may stand in headers instead.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +18,8 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
+from syncs.providers.kit.quota import HOUR_S, MINUTE_S, Quota
+from syncs.providers.kit.times import parse_http_date
 
 SECONDARY_S = 60.0  # GitHub's advice where a secondary limit names no time
 _PASTE_ANEW = "Create a new token in GitHub (Settings, Developer settings) and paste it into the connection."
@@ -102,18 +104,11 @@ def _limited(answer: Answer, message: str) -> RateLimited | None:
     words = message.lower()
     wait_s = retry_after(answer)
     if wait_s is None and answer.headers.get("x-ratelimit-remaining") == "0":
-        wait_s = _until_reset(answer)
+        resets_in_s = _resets_in_s(answer.headers)
+        wait_s = SECONDARY_S if resets_in_s is None else resets_in_s + 1
     if wait_s is None and (answer.status == 429 or "rate limit" in words or "abuse detection" in words):
         wait_s = SECONDARY_S
     return None if wait_s is None else RateLimited("GitHub asked us to slow down.", retry_after_s=wait_s)
-
-
-def _until_reset(answer: Answer) -> float:
-    """By GitHub's own clock: both times are its."""
-    reset = answer.headers.get("x-ratelimit-reset", "")
-    if not reset.isdigit():
-        return SECONDARY_S
-    return max(1.0, int(reset) + 1 - (answer.date or datetime.now(UTC)).timestamp())
 
 
 def _forbidden(answer: Answer, message: str) -> ProviderError:
@@ -139,3 +134,19 @@ def _absent(status: int) -> ProviderError:
     if status == 451:
         return Blocked("GitHub has closed this repository for legal reasons.")
     return NotThere("GitHub does not show this to us: it does not exist, or access is missing.")
+
+
+def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
+    """`x-ratelimit-used` of `x-ratelimit-limit`, of the budget that `x-ratelimit-resource` names: core, search …"""
+    used, allowed = (headers.get(f"x-ratelimit-{name}") or "" for name in ("used", "limit"))
+    if not (used.isdigit() and allowed.isdigit()):
+        return ()
+    name = headers.get("x-ratelimit-resource") or "core"
+    period_s = MINUTE_S if "search" in name else HOUR_S
+    return (Quota(int(used), int(allowed), name, period_s, _resets_in_s(headers)),)
+
+
+def _resets_in_s(headers: Mapping[str, str]) -> float | None:
+    """`x-ratelimit-reset: 1795600000`, by GitHub's own clock, as its `Date` is."""
+    reset, date = headers.get("x-ratelimit-reset") or "", parse_http_date(headers.get("date"))
+    return max(0.0, int(reset) - date.timestamp()) if reset.isdigit() and date else None

@@ -20,13 +20,11 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
-from syncs.providers.kit.quota import DAY_S, Quota
+from syncs.providers.kit.quota import DAY_S, Quota, Spare
 
 BURST_PAUSE_S, SEARCH_PAUSE_S, LOCK_PAUSE_S = 10.0, 1.0, 2.0
 DAY_PAUSE_S = 3600.0  # the day ends at the portal's midnight, and no header says when that is
 MOVING_PAUSE_S = 900.0
-QUOTA_SHARE = 0.95  # the day's calls belong to all apps of the portal together
-QUOTA_PAUSE_S = 1800.0
 _NOT_OFFERED = ("unable to infer object type", "not enabled", "not activated", "does not have access to", "upgrade")
 _NO_PLACE = ("paging", "after value", "'after'")
 
@@ -182,13 +180,11 @@ def _budgets(headers: Mapping[str, str], told: Sequence[tuple[str, str, str, int
             yield Quota(max(0, int(allowed) - int(left)), int(allowed), name, period_s)
 
 
-def spare_quota(quota: Quota) -> RateLimited | None:
-    """Why reading pauses, once we or others have used nearly all of the account's calls of the day."""
-    if quota.name != "day" or quota.used < QUOTA_SHARE * quota.allowed:
-        return None
-    return RateLimited(
-        f"{quota.used:,} of the {quota.allowed:,} API calls your HubSpot has for a day are used. "
-        f"We stop at {QUOTA_SHARE:.0%} and leave the rest to your other tools.",
-        next_step="Nothing to do: the sync goes on when HubSpot’s day is over. A longer interval uses fewer calls.",
-        retry_after_s=QUOTA_PAUSE_S,
-    )
+# The day's calls belong to all apps of the portal together.
+spare_quota = Spare(
+    "day",
+    0.95,
+    "API calls your HubSpot has for a day",
+    pause_s=1800,
+    next_step="Nothing to do: the sync goes on when HubSpot’s day is over. A longer interval uses fewer calls.",
+)

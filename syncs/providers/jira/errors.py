@@ -133,7 +133,7 @@ def _until_reset(answer: Answer) -> float | None:
         reset = parse_time(answer.headers.get("x-ratelimit-reset", ""))
     except ValueError:
         return None
-    return max(0.0, (reset - (answer.date or datetime.now(UTC))).total_seconds())
+    return answer.seconds_until(reset)
 
 
 def _until_full_hour(answer: Answer) -> float:

@@ -31,6 +31,10 @@ class Answer:
             raise UnexpectedShape("The provider answered without a date, so we cannot tell where reading stands.")
         return min(self.date, datetime.now(UTC))
 
+    def seconds_until(self, moment: datetime) -> float:
+        """From this answer to that moment, by the provider's clock where it told its time; 0 for what is past."""
+        return max(0.0, (moment - (self.date or datetime.now(UTC))).total_seconds())
+
 
 def no_error(_answer: Answer) -> ProviderError | None:
     return None
@@ -53,6 +57,4 @@ def retry_after(answer: Answer) -> float | None:
         return max(0.0, float(text))
     except ValueError:
         until = parse_http_date(text)
-    if until is None:
-        return None
-    return max(0.0, (until - (answer.date or datetime.now(UTC))).total_seconds())
+    return None if until is None else answer.seconds_until(until)

@@ -9,10 +9,9 @@ Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), res
 from collections.abc import Mapping, Sequence
 
 from syncs.providers.kit.catalogue import CredentialKind, OAuth2, Provider, SetupField
-from syncs.providers.kit.errors import RateLimited
 from syncs.providers.kit.hosts import BadHost
 from syncs.providers.kit.jwt import private_key
-from syncs.providers.kit.quota import DAY_S, Quota
+from syncs.providers.kit.quota import DAY_S, Quota, Spare
 from syncs.providers.salesforce.catalogue import STANDARD
 from syncs.providers.salesforce.errors import QUOTA_PAUSE_S, classify
 from syncs.providers.salesforce.minting import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_PATH
@@ -30,9 +29,6 @@ OAUTH = OAuth2(
 )
 
 
-QUOTA_SHARE = 0.8  # of the org's API calls of 24 hours, whoever used them
-
-
 def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
     """`api-usage=10018/100000; api-bursts=1/750; per-app-api-usage=17/250(appName=X)`: the first of these."""
     for part in (headers.get("Sforce-Limit-Info") or "").split(";"):
@@ -43,16 +39,13 @@ def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
     return ()
 
 
-def spare_quota(quota: Quota) -> RateLimited | None:
-    """Why reading pauses, once we or others have used our share of the org's API calls."""
-    if quota.used < QUOTA_SHARE * quota.allowed:
-        return None
-    return RateLimited(
-        f"{quota.used:,} of the {quota.allowed:,} API calls your Salesforce has for 24 hours are used. "
-        f"We stop at {QUOTA_SHARE:.0%} and leave the rest to your other tools.",
-        next_step="Nothing to do: the sync goes on when fewer are used. A longer interval uses fewer calls.",
-        retry_after_s=QUOTA_PAUSE_S,
-    )
+spare_quota = Spare(
+    "day",
+    0.8,
+    "API calls your Salesforce has for 24 hours",
+    pause_s=QUOTA_PAUSE_S,
+    next_step="Nothing to do: the sync goes on when fewer are used. A longer interval uses fewer calls.",
+)
 
 
 def instance_problems(values: Mapping[str, str]) -> dict[str, str]:

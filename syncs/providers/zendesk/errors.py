@@ -21,10 +21,8 @@ from syncs.providers.kit.errors import (
     UnexpectedShape,
     UpstreamFailed,
 )
-from syncs.providers.kit.quota import MINUTE_S, Quota
+from syncs.providers.kit.quota import MINUTE_S, Quota, Spare
 
-QUOTA_SHARE = 0.8  # of the account's calls of a minute, whoever makes them
-QUOTA_PAUSE_S = 20.0
 _EXPORTS = ("zendesk-ratelimit-incremental-exports", "zendesk-rate-limit-incremental-exports")
 _RESET = ("ratelimit-reset", "rate-limit-reset")
 _LIMIT = ("x-rate-limit", "ratelimit-limit", "rate-limit")
@@ -185,18 +183,8 @@ def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
     return told
 
 
-def spare_quota(quota: Quota) -> RateLimited | None:
-    """Why reading pauses once four fifths of the account's calls of this minute are used, by us or by others.
-
-    Exports wait by themselves (ExportsBusy), and hold up nothing else.
-    """
-    if quota.name != "account" or quota.used < QUOTA_SHARE * quota.allowed:
-        return None
-    return RateLimited(
-        f"{quota.used:,} of the {quota.allowed:,} calls your Zendesk has for a minute are used. "
-        f"We stop at {QUOTA_SHARE:.0%} and leave the rest to your other tools.",
-        retry_after_s=QUOTA_PAUSE_S if quota.resets_in_s is None else quota.resets_in_s + 1,
-    )
+# A fifth is left to others. Exports wait by themselves (ExportsBusy), and hold up nothing else.
+spare_quota = Spare("account", 0.8, "calls your Zendesk has for a minute", pause_s=20)
 
 
 def _number(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:

@@ -317,7 +317,7 @@ def test_refused_sign_in_says_what_to_do(code, description, word):
 
 @pytest.mark.parametrize(("used", "stops"), [(0, False), (79_999, False), (80_000, True), (120_000, True)])
 def test_reading_stops_at_four_fifths_of_the_quota(used, stops):
-    stop = spare_quota(Quota(used, 100_000))
+    stop = spare_quota(Quota(used, 100_000, "day"))
     assert bool(stop) is stops
     if stop:
         assert "80%" in stop.message
