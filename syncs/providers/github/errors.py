@@ -5,6 +5,7 @@ Answers carry `{"message": "…", "documentation_url": "…"}`; what matters may
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -104,7 +105,7 @@ def _limited(answer: Answer, message: str) -> RateLimited | None:
     words = message.lower()
     wait_s = retry_after(answer)
     if wait_s is None and answer.headers.get("x-ratelimit-remaining") == "0":
-        resets_in_s = _resets_in_s(answer.headers)
+        resets_in_s = _resets_in_s(answer.headers, answer.date)
         wait_s = SECONDARY_S if resets_in_s is None else resets_in_s + 1
     if wait_s is None and (answer.status == 429 or "rate limit" in words or "abuse detection" in words):
         wait_s = SECONDARY_S
@@ -143,10 +144,11 @@ def read_quota(headers: Mapping[str, str]) -> Sequence[Quota]:
         return ()
     name = headers.get("x-ratelimit-resource") or "core"
     period_s = MINUTE_S if "search" in name else HOUR_S
-    return (Quota(int(used), int(allowed), name, period_s, _resets_in_s(headers)),)
+    date = parse_http_date(headers.get("date"))
+    return (Quota(int(used), int(allowed), name, period_s, _resets_in_s(headers, date)),)
 
 
-def _resets_in_s(headers: Mapping[str, str]) -> float | None:
+def _resets_in_s(headers: Mapping[str, str], date: datetime | None) -> float | None:
     """`x-ratelimit-reset: 1795600000`, by GitHub's own clock, as its `Date` is."""
-    reset, date = headers.get("x-ratelimit-reset") or "", parse_http_date(headers.get("date"))
+    reset = headers.get("x-ratelimit-reset") or ""
     return max(0.0, int(reset) - date.timestamp()) if reset.isdigit() and date else None
