@@ -16,8 +16,6 @@ from syncs.services import FRESH_BACKFILL
 from syncs.states import Phase
 
 LONGEST_SWEEP_H = 90 * 24
-PROVIDERS_OWN = None  # as an interval: the one in the catalogue
-NEVER = 0
 
 
 def change(row: SyncCollection, data: Mapping[str, Any], *, by: Any) -> SyncCollection:
