@@ -97,6 +97,18 @@ async def test_what_is_told_of_the_account(planted):
         )
 
 
+async def test_reach_is_the_projects_and_boards_that_are_seen(sandbox):
+    project, board = make(sandbox, "project", name="Secret"), make(sandbox, "board", name="Scrum")
+    async with ADAPTER.bench(sandbox) as bench:
+        before = await bench.reader.reach(bench.collections[ISSUE])
+        assert before[project] == "Secret"
+        sandbox.control("DELETE", f"records/jira/project/{project}")
+        for each in (ISSUE, COMMENT, "jira:version"):
+            assert before.items() - (await bench.reader.reach(bench.collections[each])).items() == {(project, "Secret")}
+        assert (await bench.reader.reach(bench.collections["jira:sprint"]))[board] == "Scrum"
+        assert await bench.reader.reach(bench.collections["jira:user"]) == {}
+
+
 # --- Zones and clocks -------------------------------------------------------------------------------------------------
 
 

@@ -79,15 +79,23 @@ class Lists:
                 records = await self._of(resource, parent)
                 yield Part(records, {"at": start}, is_last and number == len(parents))
 
-    async def _parents(self, path: str, start: int, size: int) -> AsyncIterator[tuple[list[str], bool]]:
-        """Ids of the members of the list at `path`, and whether these are the last."""
+    async def names(self, path: str) -> dict[str, str]:
+        """The members of the list of projects or boards at `path`: names by id."""
+        found: dict[str, str] = {}
+        async for parents, _ in self._parents(path, 0, PARENTS):
+            found |= parents
+        return found
+
+    async def _parents(self, path: str, start: int, size: int) -> AsyncIterator[tuple[dict[str, str], bool]]:
+        """Names by id of the members of the list at `path`, and whether these are the last."""
         paging = Offset("values", total="total", end="isLast")
         request: Request | None = Request(path, {"startAt": start, "maxResults": size})
         while request is not None:
             answer = await fetch(self.client, request)
-            ids = [str(raw.scalar(raw.find(item, "id"))) for item in raw.records_at(answer.body, "values")]
+            members = [raw.split(item) for item in raw.records_at(answer.body, "values")]
+            names = {str(raw.scalar(each["id"])): raw.text_of(each.get("name")) or "" for each in members}
             request = paging.after(answer, request)
-            yield ids, request is None
+            yield names, request is None
 
     async def _of(self, resource: Resource, parent: str) -> list[RawRecord]:
         """All that one parent has; none if it went away, or is of a kind that has none."""

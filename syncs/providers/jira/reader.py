@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from syncs.providers.jira import jql, walks, worklogs
-from syncs.providers.jira.catalogue import BY_ID, COLLECTIONS, Found, Resource
+from syncs.providers.jira.catalogue import BY_ID, COLLECTIONS, PROJECTS, Found, Resource
 from syncs.providers.jira.errors import ObjectGone
 from syncs.providers.jira.harvest import Changelogs, Children, Harvest, Ids, Issues
 from syncs.providers.jira.lists import Lists, whole
@@ -147,6 +147,12 @@ class JiraReader:
         there = {record.upstream_id for record in found} | sick
         gone = [RawRecord(resource.id, each, None, read_no, deleted=True) for each in ids if each not in there]
         return [*found, *gone]
+
+    async def reach(self, collection: Collection) -> dict[str, str]:
+        """The projects or boards it is read from; none for what belongs to the whole site."""
+        resource = _resource(collection)
+        path = resource.parent or (PROJECTS if resource.found is not Found.WHOLE else "")
+        return await self.lists.names(path) if path else {}
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:
         """All ids: of issues 5,000 a request, of the rest by the lists themselves."""
