@@ -7,7 +7,7 @@ Source: https://docs.stripe.com/api/events, https://docs.stripe.com/api/customer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sandbox.clock import SECOND_MS, Clock, whole_second
@@ -15,7 +15,7 @@ from sandbox.kit.ids import letters_of
 from sandbox.rawjson import Fields, dump, join_object, load, split_object
 from sandbox.settings import Settings
 from sandbox.store import BINNED, GONE, LIVE, Row, Store
-from sandbox.stripe.catalogue import KINDS, Kind, event_type
+from sandbox.stripe.catalogue import KINDS, Kind, Nested, event_type
 from sandbox.stripe.errors import StripeError, no_such
 from sandbox.stripe.old_shape import in_old_version
 
@@ -60,8 +60,19 @@ class Account:
                     self.tell(name, mode, "created", row)
         return rows
 
-    def update(self, mode: str, name: str, record: str, changes: Fields, change: str = "updated") -> Row:
-        """A new version with some fields changed; `metadata` is merged, as upstream merges it."""
+    def update(
+        self,
+        mode: str,
+        name: str,
+        record: str,
+        changes: Fields,
+        change: str = "updated",
+        previous_lists: Fields | None = None,
+    ) -> Row:
+        """A new version with some fields changed; `metadata` is merged, as upstream merges it.
+
+        previous_lists  nested lists that changed, as they were before
+        """
         kind, old = KINDS[name], self.find(mode, name, record)
         before = split_object(old.body)
         if "metadata" in changes and "metadata" in before:
@@ -70,9 +81,10 @@ class Account:
         row = self._row(kind, mode, old.id, {**before, **changes}, old.version + 1, old.created_ms)
         previous = {key: before.get(key, b"null") for key in changes if before.get(key) != changes[key]}
         with self.store.transaction():
+            parents = self._parents_of(kind, mode, {row.facet})
             self._write(self.shelf(mode, name), [row])
-            self.tell(name, mode, change, row, previous)
-            self._tell_parent(kind, mode, row)
+            self.tell(name, mode, change, row, {**previous, **(previous_lists or {})})
+            self._tell_parents(mode, parents)
         return row
 
     def delete(self, mode: str, name: str, record: str, *, hard: bool = False) -> Row:
@@ -90,9 +102,10 @@ class Account:
             raise StripeError(400, f"{name} cannot be deleted upstream; use hard=1 to make one vanish")
         row = replace(old, version=old.version + 1, deleted=BINNED, stamp_ms=whole_second(self.clock.now_ms()))
         with self.store.transaction():
+            parents = self._parents_of(kind, mode, {row.facet})
             self._write(shelf, [row])
             self.tell(name, mode, "deleted", row)
-            self._tell_parent(kind, mode, row)
+            self._tell_parents(mode, parents)
         return row
 
     def find(self, mode: str, name: str, record: str) -> Row:
@@ -138,27 +151,43 @@ class Account:
         if at_ms is None:  # else it is history, planted
             self.send(mode, told, stored.body.encode())
 
-    def _tell_parent(self, kind: Kind, mode: str, row: Row) -> None:
-        """A change of a nested object is told by its parent: of a subscription item, by the subscription."""
+    def _parents_of(self, kind: Kind, mode: str, ids: set[str | None]) -> list[tuple[str, str, Fields]]:
+        """The objects whose nested list this is, each with the list as it is now: (collection, id, {key: list})."""
+        found = []
         for parent in KINDS.values():
-            if row.facet and any(nested.collection == kind.name for nested in parent.nested):
-                found = self.store.newest(self.shelf(mode, parent.name), row.facet)
-                if found is not None and not found.deleted:
-                    self.update(mode, parent.name, row.facet, {})
+            nested = next((each for each in parent.nested if each.collection == kind.name and not each.by), None)
+            for each in sorted(filter(None, ids)) if nested else ():
+                row = self.store.newest(self.shelf(mode, parent.name), each)
+                if nested and row is not None and not row.deleted:
+                    told = {} if nested.expanded else {nested.key: self._nested_list(nested, mode, each)}
+                    found.append((parent.name, each, told))
+        return found
 
-    def with_nested(self, kind: Kind, mode: str, row: Row) -> bytes:
-        """The object with its nested lists, each cut at 10."""
+    def _tell_parents(self, mode: str, parents: list[tuple[str, str, Fields]]) -> None:
+        """A change of a nested object is told by its parent: of a subscription item, by the subscription.
+
+        `previous_attributes` has the list as it was: https://docs.stripe.com/api/events/object
+        """
+        for name, record, previous in parents:
+            self.update(mode, name, record, {}, previous_lists=previous)
+
+    def with_nested(self, kind: Kind, mode: str, row: Row, expand: Sequence[str] = ()) -> bytes:
+        """The object with its nested lists, each cut at 10; some only when asked for."""
         body = row.body.encode()
         for nested in kind.nested:
-            children = self.store.read(
-                "SELECT body FROM records WHERE shelf = ? AND facet = ? AND deleted = 0"
-                " ORDER BY created_ms DESC, seq DESC LIMIT 11",
-                (self.shelf(mode, nested.collection), row.id),
-            )
-            shown, url = [child[0].encode() for child in children[:10]], nested.url.format(id=row.id)
-            listed = list_body(shown, url, len(children) > 10)
-            body = body[:-1] + f',"{nested.key}":'.encode() + listed + b"}"
+            if not nested.expanded or nested.key in expand:
+                body = body[:-1] + f',"{nested.key}":'.encode() + self._nested_list(nested, mode, row.id) + b"}"
         return body
+
+    def _nested_list(self, nested: Nested, mode: str, parent: str) -> bytes:
+        whose = f"json_extract(body, '$.{nested.by}')" if nested.by else "facet"
+        children = self.store.read(
+            f"SELECT body FROM records WHERE shelf = ? AND {whose} = ? AND deleted = 0"
+            " ORDER BY created_ms DESC, seq DESC LIMIT 11",
+            (self.shelf(mode, nested.collection), parent),
+        )
+        shown, url = [child[0].encode() for child in children[:10]], nested.url.format(id=parent)
+        return list_body(shown, url, len(children) > 10)
 
     # ---- rows
 

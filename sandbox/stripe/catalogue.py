@@ -10,11 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Nested:
-    """A list inside its parent, cut at 10, with a URL of its own: `items` of a subscription."""
+    """A list inside its parent, cut at 10, with a URL of its own: `items` of a subscription.
+
+    url       with {id} for the parent's
+    expanded  there only when a request asks for it by `expand[]`
+    by        the member's field that names the parent, where its own list needs no parent
+    """
 
     key: str
     collection: str
-    url: str  # with {id} for the parent's
+    url: str
+    expanded: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,14 @@ _LINES = Nested("lines", "invoice_lines", "/v1/invoices/{id}/lines")
 _NOTE_LINES = Nested("lines", "credit_note_lines", "/v1/credit_notes/{id}/lines")
 _REVERSALS = Nested("reversals", "transfer_reversals", "/v1/transfers/{id}/reversals")
 _FEE_REFUNDS = Nested("refunds", "fee_refunds", "/v1/application_fees/{id}/refunds")
+_TAX_IDS = Nested("tax_ids", "tax_ids", "/v1/customers/{id}/tax_ids", expanded=True, by="customer")
+_SOLD = Nested("line_items", "checkout_line_items", "/v1/checkout/sessions/{id}/line_items", expanded=True)
+_QUOTED = Nested("line_items", "quote_line_items", "/v1/quotes/{id}/line_items", expanded=True)
+_LINKED = Nested("line_items", "payment_link_line_items", "/v1/payment_links/{id}/line_items", expanded=True)
 
 _KINDS = (
     Kind("customers", "customers", "customer", "cus", "customer", deleted="deleted", tombstone=True,
-         filters=("email",)),
+         nested=(_TAX_IDS,), filters=("email",)),
     Kind("products", "products", "product", "prod", "product", deleted="deleted", filters=("active",)),
     Kind("prices", "prices", "price", "price", "price", deleted="deleted", permission="plan",
          filters=("active", "product", "currency", "type")),
@@ -99,11 +110,17 @@ _KINDS = (
     Kind("payment_methods", "payment_methods", "payment_method", "pm", "payment_method", created="attached",
          deleted="detached", windowed=False, filters=("customer", "type")),
     Kind("checkout_sessions", "checkout/sessions", "checkout.session", "cs", "checkout.session", created="",
-         updated="completed", filters=("customer", "status", "payment_intent", "subscription")),
-    Kind("payment_links", "payment_links", "payment_link", "plink", "payment_link", windowed=False,
+         updated="completed", nested=(_SOLD,), filters=("customer", "status", "payment_intent", "subscription")),
+    Kind("checkout_line_items", "checkout/sessions/{parent}/line_items", "item", "li", parent="checkout_session",
+         permission="checkout_session", windowed=False),
+    Kind("payment_links", "payment_links", "payment_link", "plink", "payment_link", windowed=False, nested=(_LINKED,),
          filters=("active",)),
-    Kind("quotes", "quotes", "quote", "qt", "quote", updated="finalized", windowed=False,
+    Kind("payment_link_line_items", "payment_links/{parent}/line_items", "item", "li", parent="payment_link",
+         permission="payment_link", windowed=False),
+    Kind("quotes", "quotes", "quote", "qt", "quote", updated="finalized", windowed=False, nested=(_QUOTED,),
          filters=("customer", "status")),
+    Kind("quote_line_items", "quotes/{parent}/line_items", "item", "li", parent="quote", permission="quote",
+         windowed=False),
     Kind("balance_transactions", "balance_transactions", "balance_transaction", "txn", permission="balance",
          filters=("type", "source", "currency")),
     Kind("payouts", "payouts", "payout", "po", "payout", filters=("status",)),

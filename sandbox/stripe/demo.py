@@ -21,7 +21,8 @@ DEMO_COUNTS = {
     "subscription_items": 210, "subscription_schedules": 8, "invoices": 420, "invoice_lines": 620, "invoiceitems": 40,
     "payment_intents": 400, "charges": 400, "invoice_payments": 150, "credit_notes": 20, "credit_note_lines": 26,
     "refunds": 40, "disputes": 10, "setup_intents": 40, "setup_attempts": 40, "checkout_sessions": 60,
-    "payment_links": 6, "quotes": 15, "balance_transactions": 420, "payouts": 40, "transfers": 12,
+    "payment_links": 6, "quotes": 15, "checkout_line_items": 80,
+    "quote_line_items": 24, "payment_link_line_items": 8, "balance_transactions": 420, "payouts": 40, "transfers": 12,
     "transfer_reversals": 14, "application_fees": 8, "fee_refunds": 9, "topups": 6, "customer_balance_transactions": 24,
     "reviews": 6, "early_fraud_warnings": 5, "files": 6, "file_links": 6,
 }  # fmt: skip

@@ -6,6 +6,7 @@ Shapes follow the resources' own pages below https://docs.stripe.com/api (versio
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox import words
@@ -126,6 +127,14 @@ def _checkout_session(make: Maker) -> dict[str, Any]:
             "subscription": make.link("subscriptions"), "success_url": "https://shop.example.com/thanks"}  # fmt: skip
 
 
+def _line_item(make: Maker, parent: str, collection: str) -> dict[str, Any]:
+    """What is sold: of a checkout session, a quote or a payment link. The field that names it is the sandbox's own."""
+    cents = make.cents()
+    return {"amount_discount": 0, "amount_subtotal": cents, "amount_tax": 0, "amount_total": cents, "currency": "eur",
+            "description": make.rng.choice(words.COFFEES), "price": {"id": make.link("prices"), "object": "price"},
+            "quantity": make.rng.randint(1, 4), parent: make.crowded_link(collection)}  # fmt: skip
+
+
 def _payment_link(make: Maker) -> dict[str, Any]:
     return {"active": True, "allow_promotion_codes": False, "billing_address_collection": "auto", "currency": "eur",
             "submit_type": "auto", "url": "https://buy.example.com/test_a"}  # fmt: skip
@@ -189,6 +198,9 @@ MAKERS: dict[str, Callable[[Maker], dict[str, Any]]] = {
     "credit_note_lines": _credit_note_line, "charges": _charge, "refunds": _refund, "disputes": _dispute,
     "payment_intents": _payment_intent, "setup_intents": _setup_intent, "setup_attempts": _setup_attempt,
     "checkout_sessions": _checkout_session, "payment_links": _payment_link,
+    "checkout_line_items": partial(_line_item, parent="checkout_session", collection="checkout_sessions"),
+    "quote_line_items": partial(_line_item, parent="quote", collection="quotes"),
+    "payment_link_line_items": partial(_line_item, parent="payment_link", collection="payment_links"),
     "balance_transactions": _balance_transaction, "payouts": _payout, "transfers": _transfer,
     "transfer_reversals": _transfer_reversal, "application_fees": _application_fee, "fee_refunds": _fee_refund,
     "topups": _topup, "customer_balance_transactions": _customer_balance_transaction, "reviews": _review,

@@ -5,6 +5,7 @@ Source: https://docs.stripe.com/api/pagination, https://docs.stripe.com/api/even
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from sandbox.stripe.errors import StripeError, no_such, unknown_parameter
 DEFAULT_LIMIT, MAX_LIMIT, MAX_TYPES = 10, 100, 20
 EVENT_LIFE_MS = 30 * DAY_MS
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-IGNORED = ("expand", "expand[]", "delivery_success")
+IGNORED = ("expand", "delivery_success")
 ROW_COLUMNS = "id, created_ms, stamp_ms, version, deleted, facet, body"
 
 
@@ -31,6 +32,7 @@ class Asked:
     before: str = ""
     where: str = ""
     params: list[Any] = field(default_factory=list)
+    expand: list[str] = field(default_factory=list)
 
     def narrow(self, sql: str, *params: Any) -> None:
         self.where += f" AND {sql}"
@@ -61,10 +63,10 @@ class Lists:
         shown = [Row(*row) for row in rows[: asked.limit]]
         if asked.before:
             shown.reverse()
-        data = [self.account.with_nested(kind, mode, row) for row in shown]
+        data = [self.account.with_nested(kind, mode, row, asked.expand) for row in shown]
         return list_body(data, url, len(rows) > asked.limit)
 
-    def one(self, kind: Kind, mode: str, record: str) -> bytes:
+    def one(self, kind: Kind, mode: str, record: str, expand: Sequence[str] = ()) -> bytes:
         """One object. A deleted customer still answers; anything else that is gone is `resource_missing`."""
         self.store.settle(self.account.clock.now_ms())
         row = self.store.visible(self.account.shelf(mode, kind.name), record)
@@ -72,7 +74,7 @@ class Lists:
             raise no_such(kind.object, record)
         if row.deleted:
             return dump({"id": row.id, "object": kind.object, "deleted": True})
-        return self.account.with_nested(kind, mode, row)
+        return self.account.with_nested(kind, mode, row, expand)
 
     def _understand(self, kind: Kind, query: list[tuple[str, str]], parent: str) -> Asked:
         asked = Asked()
@@ -87,6 +89,8 @@ class Lists:
                 asked.before = value
             elif name.startswith("created") and kind.windowed:
                 _window(asked, name, value)
+            elif name == "expand[]":
+                asked.expand.append(value.removeprefix("data."))
             elif name == kind.parent and not parent:
                 parent = value
             elif kind.name == "events" and name in ("type", "types[]", "types"):

@@ -82,7 +82,7 @@ def one_of(kind: Kind) -> Endpoint:
     async def found(request: Request, secret: str, key: Key) -> bytes:
         stripe = request.scope["side"]
         stripe.keys.check_right(secret, key, kind.right)
-        return stripe.lists.one(kind, key.mode, request.path_params["id"])
+        return stripe.lists.one(kind, key.mode, request.path_params["id"], request.query_params.getlist("expand[]"))
 
     return found
 

@@ -66,7 +66,7 @@ async def test_at_least_27_collections_are_read(planted):
             assert await bench.reader.fields(bench.collections[collection_id])
             await bench.reader.probe(bench.collections[collection_id])
             for record in records.values():
-                assert json.loads(record.data)["id"] == record.upstream_id
+                assert json.loads(record.data)["id"] == record.upstream_id.rpartition("/")[2]
                 assert b'"has_more":true' not in record.data
 
 
@@ -116,6 +116,57 @@ async def test_changes_bring_create_update_and_delete(sandbox):
         records, cursor = await bench.look(cursor, *wanted)
         assert records[customer].deleted
         assert records[customer].data is None
+
+
+PARTS = {each.id: each for each in BY_ID.values() if each.owner and each.shown}
+
+
+@pytest.mark.parametrize("collection_id", PARTS)
+async def test_what_hangs_on_owners_is_whole_and_reads_back_the_same(planted, collection_id):
+    """Against the sandbox's own count of them; one owner of each kind has more than fit inside it."""
+    table = f"{collection_id.removeprefix('stripe:')}s".replace("customer_tax_ids", "tax_ids")
+    wanted = {key for key, each in planted.control("GET", f"records/stripe/{table}")["records"].items()}
+    async with stripe(planted) as bench:
+        records = await bench.data(collection_id)
+        assert {each.rpartition("/")[2] for each in records} == wanted
+        some = list(records)[:20]
+        read = {each.upstream_id: each for each in await bench.reader.read(bench.collections[collection_id], some)}
+        assert {each: read[each].data for each in some} == {each: records[each] for each in some}
+        for each, data in records.items():
+            assert json.loads(data)[PARTS[collection_id].told_by] == each.partition("/")[0]
+
+
+async def test_items_added_changed_and_taken_away_are_told_by_their_subscription(sandbox):
+    item = "stripe:subscription_item"
+    async with stripe(sandbox) as bench:
+        owner = create(sandbox, "subscriptions", status="active")
+        first = create(sandbox, "subscription_items", subscription=owner)
+        cursor = await bench.start(item)
+        second = create(sandbox, "subscription_items", subscription=owner, quantity=1)
+        records, cursor = await bench.look(cursor, item)
+        assert set(records) == {f"{owner}/{first}", f"{owner}/{second}"}
+        change(sandbox, "subscription_items", second, quantity=7)
+        delete(sandbox, "subscription_items", first)
+        records, cursor = await bench.look(cursor, item)
+        assert json.loads(records[f"{owner}/{second}"].data)["quantity"] == 7
+        assert records[f"{owner}/{first}"].deleted
+        records, _ = await bench.look(cursor, item)
+        assert records == {}
+
+
+async def test_a_sweep_meets_every_line_and_none_that_is_gone(sandbox):
+    line = "stripe:invoice_line"
+    async with stripe(sandbox) as bench:
+        invoice = create(sandbox, "invoices", status="draft")
+        ids = sandbox.control("POST", "records/stripe/invoice_lines?count=23", {"invoice": invoice})
+        assert ids["count"] == 23
+        lines = list(await bench.backfill(line))
+        assert len(lines) == 23
+        sandbox.control("DELETE", f"records/stripe/invoice_lines/{lines[0].partition('/')[2]}?hard=1")
+        met = {each async for page in bench.reader.sweep(bench.collections[line], None) for each in page.ids}
+        assert set(lines) - met == {lines[0]}
+        (gone,) = [each for each in await bench.reader.read(bench.collections[line], [lines[0]]) if each.deleted]
+        assert gone.upstream_id == lines[0]
 
 
 async def test_events_that_show_late_and_out_of_order_are_not_missed(sandbox):

@@ -2,7 +2,8 @@
 
 Docs    https://docs.stripe.com/api, API version 2026-10-28.endive
 Limits  live 100 requests a second, test 25; no Retry-After. Reading has a monthly allocation: poll slowly
-Parts   catalogue (lists), lists (pages, nested lists), events (changes), webhooks, reader, errors
+Parts   catalogue (flat: lists, owned: what hangs on their members), lists and objects (reading them), parts,
+        events and hints (changes), webhooks, reader, errors
 """
 
 from collections.abc import Mapping

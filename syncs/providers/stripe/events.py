@@ -5,20 +5,19 @@ Why     an event's own copy of the object is rendered in the account's default A
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-
-import msgspec
 
 from syncs.providers.kit import raw
 from syncs.providers.kit.answers import Answer
-from syncs.providers.kit.errors import CursorLost, UnexpectedShape
+from syncs.providers.kit.errors import CursorLost
 from syncs.providers.kit.paging import Request
-from syncs.providers.kit.records import Cursor, Page, RawRecord
+from syncs.providers.kit.records import Cursor, Page
 from syncs.providers.kit.times import to_unix
 from syncs.providers.stripe import objects
-from syncs.providers.stripe.catalogue import BY_ID, OWNERS, RELATED, Found, Resource
-from syncs.providers.stripe.lists import PAGE, PAGING, Head, Lists, created, decode_list, to_record
+from syncs.providers.stripe.catalogue import BY_ID
+from syncs.providers.stripe.hints import Told, event_of, hints
+from syncs.providers.stripe.lists import PAGE, PAGING, Lists, created, decode_list
+from syncs.providers.stripe.resource import Resource
 
 PATH = "/v1/events"
 OVERLAP_S = 15 * 60  # events show up late, and then among older ones
@@ -28,39 +27,6 @@ FOLLOW_S = 12 * 3600  # how far behind a quiet account's cursor stays
 KEPT_S = 30 * 24 * 3600 - 12 * 3600
 SEEN_MAX = 2_000  # event ids remembered over the overlap; beyond, some objects are read twice
 READ_TOGETHER = 50
-DROPPED = frozenset({"invoice.upcoming"})  # a preview, no invoice
-
-
-class _Data(msgspec.Struct):
-    object: msgspec.Raw
-
-
-class Event(msgspec.Struct):
-    """One event, as far as we read it."""
-
-    id: str
-    type: str
-    created: int
-    data: _Data
-
-
-Told = list[tuple[Event, msgspec.Raw, int]]  # event, its raw JSON, number of the read
-
-
-@dataclass(frozen=True)
-class Times:
-    """When an object's first and last event among those read was created, unix seconds."""
-
-    first: int
-    last: int
-
-
-@dataclass
-class Hints:
-    """Which objects to read again, and when each changed; and the events themselves, where they are wanted."""
-
-    changed: dict[tuple[Resource, str], Times] = field(default_factory=dict)
-    events: list[RawRecord] = field(default_factory=list)
 
 
 async def changes(lists: Lists, collection_ids: Sequence[str], cursor: Cursor) -> AsyncIterator[Page]:
@@ -148,7 +114,7 @@ async def start(lists: Lists) -> Cursor:
     now = to_unix(answer.moment())
     quiet = now - FOLLOW_S
     items = decode_list(answer.body).data
-    newest = max((_event(item).created for item in items), default=quiet)
+    newest = max((event_of(item).created for item in items), default=quiet)
     return {"t": max(newest, quiet), "seen": [], "settled": False, "deep_at": now}
 
 
@@ -160,55 +126,14 @@ async def _walk(lists: Lists, params: dict[str, str | int], first: Answer | None
         answer = first or await lists.client.get(request.path, request.params)
         first = None
         for item in decode_list(raw.compact(answer.body)).data:
-            found.append((_event(item), item, answer.read_no))
+            found.append((event_of(item), item, answer.read_no))
         request = PAGING.after(answer, request)
     return found
-
-
-def _event(item: msgspec.Raw) -> Event:
-    try:
-        return msgspec.json.decode(item, type=Event)
-    except msgspec.MsgspecError as error:
-        raise UnexpectedShape("Stripe sent an event in a form we do not know.", detail=str(error)[:200]) from None
 
 
 def _seen(found: Told, since: int) -> list[str]:
     """The ids of the events that the next look will meet again, newest first."""
     return [event.id for event, _, _ in found if event.created >= since][:SEEN_MAX]
-
-
-def hints(found: Told, wanted: Sequence[Resource], seen: frozenset[str]) -> Hints:
-    """What these events tell of, each object once. Pure."""
-    by_object = {resource.object: resource for resource in wanted if resource.found is Found.EVENTS}
-    itself = next((resource for resource in wanted if resource.found is Found.SELF), None)
-    told = Hints()
-    for event, item, read_no in found:
-        if event.id in seen:
-            continue
-        if itself is not None:
-            told.events.append(to_record(itself, msgspec.json.decode(item, type=Head), bytes(item), read_no))
-        if event.type in DROPPED:
-            continue
-        for name, object_id in named_objects(event):
-            if name in by_object:
-                key = (by_object[name], object_id)
-                known = told.changed.get(key, Times(event.created, event.created))
-                told.changed[key] = Times(min(event.created, known.first), max(event.created, known.last))
-    return told
-
-
-def named_objects(event: Event) -> list[tuple[str, str]]:
-    """The objects an event tells of, as (type, id): its own, those it belongs to, and those it is related to.
-
-    A card's event tells of its customer, a refund's of its charge too. Objects without an id tell of nothing.
-    """
-    parts = raw.split(event.data.object)
-    name, object_id = raw.text_of(parts.get("object")) or "", raw.text_of(parts.get("id"))
-    named = [(name, object_id)] if object_id else []
-    for key, owner in (*OWNERS.get(name, ()), *RELATED.get(name, ())):
-        if owner_id := raw.text_of(parts.get(key)):
-            named.append((owner, owner_id))
-    return named
 
 
 async def _read(
@@ -225,7 +150,7 @@ async def _read(
     todo = sorted(told.changed.items(), key=lambda item: item[1].first)
     for start in range(0, len(todo), READ_TOGETHER):
         part, rest = todo[start : start + READ_TOGETHER], todo[start + READ_TOGETHER :]
-        asked = [objects.Wanted(resource, each, times.last) for (resource, each), times in part]
+        asked = [objects.Wanted(resource, each, heard.last, heard.members) for (resource, each), heard in part]
         records, skipped = await objects.read(lists, asked)
         yield Page(records, part_read(rest[0][1].first - 1) if rest else None, done=False, skipped=skipped)
 
@@ -241,5 +166,5 @@ async def _lately_created(lists: Lists, wanted: Sequence[Resource], since: int) 
     """New objects of lists whose members appear without an event."""
     for resource in wanted:
         if resource.listed_too:
-            async for page in lists.pages(resource, created(gte=since)):
+            async for page in objects.pages(lists, resource, created(gte=since)):
                 yield Page(page.records, None, done=False, skipped=page.skipped)

@@ -17,8 +17,8 @@ from syncs.providers.kit.paging import Request, StartingAfter
 from syncs.providers.kit.records import RawRecord, Skipped
 from syncs.providers.kit.times import from_unix
 from syncs.providers.kit.together import together
-from syncs.providers.stripe.catalogue import Resource
 from syncs.providers.stripe.errors import ObjectGone
+from syncs.providers.stripe.resource import Resource
 
 PAGE = 100
 PAGING = StartingAfter()
@@ -125,12 +125,18 @@ class Lists:
         params = None if resource.single else {**dict(resource.params), "limit": 1}
         await self.client.get(resource.path, params)
 
-    async def one(self, resource: Resource, object_id: str, changed_at: float | None = None) -> RawRecord:
+    async def one(
+        self,
+        resource: Resource,
+        object_id: str,
+        changed_at: float | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> RawRecord:
         """The object as it is now; gone (404, or a stub that says so) comes back as deleted."""
         path = resource.path if resource.single else f"{resource.path}/{object_id}"
         moment = from_unix(changed_at)
         try:
-            answer = await self.client.get(path)
+            answer = await self.client.get(path, params or None)
         except ObjectGone as gone:
             return RawRecord(resource.id, object_id, None, gone.read_no, updated_at=moment, deleted=True)
         data = await self.shape(raw.compact(answer.body))
@@ -157,14 +163,29 @@ class Lists:
         url = raw.text_of(parts.get("url"))
         if raw.text_of(parts.get("object")) != "list" or not url or bytes(parts.get("has_more", b"")) != b"true":
             return value
-        members: list[msgspec.Raw] = []
-        request: Request | None = Request(url, {"limit": PAGE})
-        while request is not None:
-            answer = await self.client.get(request.path, request.params)
-            members += decode_list(raw.compact(answer.body)).data
-            request = PAGING.after(answer, request)
+        members = (await self.members(url)).items
         whole = {"data": b"[" + b",".join(members) + b"]", "has_more": b"false"}
         return raw.join((key, whole.get(key, part)) for key, part in parts.items())
+
+    async def members(self, url: str) -> "Members":
+        """All members of the list at an address."""
+        request: Request | None = Request(url, {"limit": PAGE})
+        items: list[msgspec.Raw] = []
+        read_no = None
+        while request is not None:
+            answer = await self.client.get(request.path, request.params)
+            read_no = answer.read_no if read_no is None else read_no
+            items += decode_list(raw.compact(answer.body)).data
+            request = PAGING.after(answer, request)
+        return Members(items, read_no or 0)
+
+
+@dataclass(frozen=True)
+class Members:
+    """A list that hangs on one object, whole. `read_no` is the first page's: older than any change seen meanwhile."""
+
+    items: list[msgspec.Raw]
+    read_no: int
 
 
 def decode_list(body: bytes) -> _List:

@@ -11,10 +11,11 @@ from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import PermissionMissing, UnexpectedShape
 from syncs.providers.kit.records import Cursor, IdPage, Page, RawRecord
 from syncs.providers.kit.times import to_unix
-from syncs.providers.stripe import events, objects
-from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS, EVENTS_FEED, Found, Resource
+from syncs.providers.stripe import events, objects, parts
+from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS, EVENTS_FEED
 from syncs.providers.stripe.errors import ObjectGone, PlaceGone
 from syncs.providers.stripe.lists import ListPage, Lists, created
+from syncs.providers.stripe.resource import Found, Resource
 
 OVERLAP_S = 15 * 60  # the list of newly created objects runs late
 PENDING_S = 14 * 24 * 3600  # a balance transaction's status settles within days
@@ -51,7 +52,8 @@ class StripeReader:
 
     async def fields(self, collection: Collection) -> tuple[Field, ...]:
         """The fields of the newest record: Stripe describes objects in its docs only. Empty while there is none."""
-        async for page in self.lists.pages(_resource(collection), {"limit": 1}):
+        resource = _resource(collection)
+        async for page in objects.pages(self.lists, resource, {"limit": 20 if resource.owner else 1}):
             for record in page.records:
                 parts = raw.split(record.data or b"{}")
                 return tuple(Field(name, raw.value_type(value), name, name == "id") for name, value in parts.items())
@@ -59,7 +61,7 @@ class StripeReader:
         return ()
 
     async def probe(self, collection: Collection) -> None:
-        await self.lists.probe(_resource(collection))
+        await objects.probe(self.lists, _resource(collection))
 
     async def count(self, collection: Collection) -> int | None:
         return None
@@ -71,7 +73,7 @@ class StripeReader:
         resource = _resource(collections[0])
         if resource.found is Found.WHOLE:
             return {}
-        async for page in self.lists.pages(resource, {"limit": 1}):
+        async for page in objects.pages(self.lists, resource, {"limit": 1}):
             return {"t": page.last_created or 0, "pending_at": to_unix(self.client.server_now())}
         return {"t": 0}
 
@@ -95,7 +97,7 @@ class StripeReader:
             elif resource.by_created and place.get("created") is not None:
                 params |= created(lte=place["created"])
             try:
-                async for page in self.lists.pages(resource, params):
+                async for page in objects.pages(self.lists, resource, params):
                     place = _place(page, place)
                     yield page, place
                 return
@@ -144,7 +146,11 @@ class StripeReader:
         yield Page([], {}, done=True)
 
     async def read(self, collection: Collection, ids: Sequence[str]) -> list[RawRecord]:
-        records, _ = await objects.read(self.lists, [objects.Wanted(_resource(collection), each) for each in ids])
+        resource = _resource(collection)
+        wanted = parts.by_owner(ids) if resource.owner else {each: frozenset() for each in ids}
+        records, _ = await objects.read(
+            self.lists, [objects.Wanted(resource, each, members=members) for each, members in wanted.items()]
+        )
         return records
 
     async def sweep(self, collection: Collection, cursor: Cursor | None) -> AsyncIterator[IdPage]:

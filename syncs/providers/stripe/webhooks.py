@@ -12,13 +12,14 @@ from syncs.providers.kit.catalogue import SetupField
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import UnexpectedShape
 from syncs.providers.kit.webhooks import Delivery, Registered, Told, Wanted, Webhook, is_recent, is_same, signature
-from syncs.providers.stripe.catalogue import PREFIX, RESOURCES, Found
+from syncs.providers.stripe.catalogue import LISTS
 from syncs.providers.stripe.errors import ObjectGone
-from syncs.providers.stripe.events import DROPPED, Event, named_objects
+from syncs.providers.stripe.hints import DROPPED, Event, named_objects, told_as
+from syncs.providers.stripe.resource import PREFIX
 
 PATH = "/v1/webhook_endpoints"
 HEADER = "stripe-signature"
-_BY_OBJECT = {each.object: each for each in RESOURCES if each.found is Found.EVENTS}
+_BY_OBJECT = {name: [each for each in LISTS if told_as(each) == name] for name in map(told_as, LISTS) if name}
 
 
 def verify(delivery: Delivery, secrets: Mapping[str, str]) -> bool:
@@ -33,13 +34,13 @@ def verify(delivery: Delivery, secrets: Mapping[str, str]) -> bool:
 
 
 def told(delivery: Delivery) -> list[Told]:
-    """The objects an event names, and the event itself for those who collect events."""
+    """The objects an event names, also as owners of lists, and the event itself for those who collect events."""
     try:
         event = msgspec.json.decode(delivery.body, type=Event)
     except msgspec.MsgspecError as error:
         raise UnexpectedShape("Stripe sent an event in a form we do not know.", detail=str(error)[:200]) from None
     names = [] if event.type in DROPPED else named_objects(event)
-    about = [Told(_BY_OBJECT[name].id, object_id) for name, object_id in names if name in _BY_OBJECT]
+    about = [Told(each.id, object_id) for name, object_id in names for each in _BY_OBJECT.get(name, ())]
     return [*about, Told(PREFIX + "event", event.id)]
 
 

@@ -18,7 +18,8 @@ from syncs.providers.kit.errors import (
 from syncs.providers.stripe import PROVIDER, STRIPE_VERSION, key_mode, request_headers
 from syncs.providers.stripe.catalogue import BY_ID, COLLECTIONS, EVENTS_FEED
 from syncs.providers.stripe.errors import ObjectGone, PlaceGone, classify
-from syncs.providers.stripe.events import OVERLAP_S, Event, hints, named_objects
+from syncs.providers.stripe.events import OVERLAP_S
+from syncs.providers.stripe.hints import Event, hints, named_objects
 from tests.unit.providers.fakes import answer, client_for
 
 NOW = 1795424400  # Mon, 23 Nov 2026 09:00:00 GMT
@@ -100,7 +101,7 @@ def test_hints_name_each_object_once_and_leave_out_seen_and_previews():
         event("charge.succeeded", {"id": "ch_1", "object": "charge"}, NOW, 5),
     )
     told = hints(found, [BY_ID["stripe:customer"], BY_ID["stripe:invoice"]], frozenset({"evt_1"}))
-    assert [(resource.id, each, times.first, times.last) for (resource, each), times in told.changed.items()] == [
+    assert [(resource.id, each, heard.first, heard.last) for (resource, each), heard in told.changed.items()] == [
         ("stripe:customer", "cus_1", NOW - 5, NOW - 1)
     ]
 
@@ -369,3 +370,112 @@ async def test_a_long_look_back_goes_on_from_any_page_and_never_moves_the_cursor
     assert set(read) == {f"cus_{n}" for n in range(400)}
     assert cursor["deep_at"] == NOW
     assert len(read) < 500, "little is read twice"
+
+
+def subscription(*items: str, more: bool = False) -> dict:
+    url = "/v1/subscription_items?subscription=sub_1"
+    nested = {"object": "list", "data": [{"id": each} for each in items], "has_more": more, "url": url}
+    return {"id": "sub_1", "object": "subscription", "created": 100, "items": nested}
+
+
+async def test_members_of_owners_arrive_with_their_owner_beyond_the_first_page():
+    def upstream(request):
+        if request.url.path == "/v1/subscriptions":
+            assert request.url.params["status"] == "all"
+            return listed([subscription("si_1", more=True)])
+        return listed([{"id": "si_1"}, {"id": "si_2", "subscription": "sub_1"}])
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    (page,) = await walk(reader.backfill(BY_COLLECTION["stripe:subscription_item"], None))
+    assert [(record.upstream_id, record.data) for record in page.records] == [
+        ("sub_1/si_1", b'{"id":"si_1","subscription":"sub_1"}'),
+        ("sub_1/si_2", b'{"id":"si_2","subscription":"sub_1"}'),
+    ]
+    assert page.cursor == {"after": "sub_1", "created": 100}
+    assert page.done
+
+
+async def test_an_event_of_the_owner_brings_its_members_and_buries_those_it_shows_and_has_no_more():
+    told = event("customer.subscription.updated", subscription("si_1", "si_2"))
+    told["data"]["previous_attributes"] = {"items": {"data": [{"id": "si_1"}, {"id": "si_0"}]}}
+    upstream = upstream_of([told], {"/v1/subscriptions/sub_1": answer(subscription("si_2", "si_3"))})
+    wanted = ("stripe:subscription", "stripe:subscription_item")
+    pages = await changes(upstream, *wanted, cursor={"t": NOW - 60})
+    records = {record.upstream_id: record for page in pages for record in page.records}
+    assert {each: record.deleted for each, record in records.items()} == {
+        "sub_1": False,
+        "sub_1/si_2": False,
+        "sub_1/si_3": False,
+        "sub_1/si_0": True,
+        "sub_1/si_1": True,
+    }
+    assert {record.read_no for record in records.values()} == {records["sub_1"].read_no}
+    assert [request.url.path for request in upstream.asked] == ["/v1/events", "/v1/subscriptions/sub_1"]
+
+
+async def test_members_of_a_deleted_owner_are_gone_as_far_as_its_event_shows_them():
+    told = event("invoice.deleted", {"id": "in_1", "object": "invoice", "lines": {"data": [{"id": "il_1"}]}})
+    gone = answer({"error": {"code": "resource_missing"}}, 404)
+    pages = await changes(
+        upstream_of([told], {"/v1/invoices/in_1": gone}), "stripe:invoice_line", cursor={"t": NOW - 60}
+    )
+    assert [(record.upstream_id, record.deleted) for page in pages for record in page.records] == [("in_1/il_1", True)]
+
+
+async def test_members_are_read_again_by_their_owner():
+    def upstream(request):
+        upstream.asked.append(str(request.url.raw_path, "ascii"))
+        if "starting_after" in request.url.params:
+            return listed([{"id": "setatt_1"}])
+        return listed([{"id": "setatt_2"}], more=True)
+
+    upstream.asked = []
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    collection = BY_COLLECTION["stripe:setup_attempt"]
+    records = await reader.read(collection, ["seti_1/setatt_1", "seti_1/setatt_9"])
+    assert {record.upstream_id: record.deleted for record in records} == {
+        "seti_1/setatt_1": False,
+        "seti_1/setatt_2": False,
+        "seti_1/setatt_9": True,
+    }
+    assert upstream.asked[0] == "/v1/setup_attempts?setup_intent=seti_1&limit=100"
+    assert len(upstream.asked) == 2
+
+
+async def test_what_is_inside_only_when_asked_for_is_asked_for():
+    def upstream(request):
+        wanted = "data.line_items" if request.url.path == "/v1/quotes" else "line_items"
+        assert request.url.params["expand[]"] == wanted
+        quote = {"id": "qt_1", "object": "quote", "line_items": {"object": "list", "data": [{"id": "li_1"}]}}
+        return listed([quote]) if request.url.path == "/v1/quotes" else answer(quote)
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    collection = BY_COLLECTION["stripe:quote_line_item"]
+    (page,) = await walk(reader.backfill(collection, None))
+    (read,) = await reader.read(collection, ["qt_1"])
+    assert page.records[0].data == read.data == b'{"id":"li_1","quote":"qt_1"}'
+
+
+async def test_an_owner_whose_members_do_not_come_is_set_aside():
+    def upstream(request):
+        if request.url.path == "/v1/customers":
+            return listed([{"id": "cus_2", "created": 200}, {"id": "cus_1", "created": 100}])
+        return listed([{"id": "cbtxn_1"}]) if "cus_1" in request.url.path else answer({"error": {}}, 500)
+
+    reader = PROVIDER.reader(client_for(upstream, PROVIDER))
+    (page,) = await walk(reader.backfill(BY_COLLECTION["stripe:customer_balance_transaction"], None))
+    assert [record.upstream_id for record in page.records] == ["cus_1/cbtxn_1"]
+    assert [each.upstream_id for each in page.skipped] == ["cus_2"]
+
+
+async def test_an_owner_without_the_list_it_should_bear_buries_nothing():
+    told = event("customer.subscription.updated", subscription("si_1"))
+
+    def upstream(request):
+        if request.url.path == "/v1/events":
+            return listed([told])
+        return answer({"id": "sub_1", "object": "subscription"}) if "sub_1" in request.url.path else listed([])
+
+    pages = await changes(upstream, "stripe:subscription_item", cursor={"t": NOW - 60})
+    assert [record for page in pages for record in page.records] == []
+    assert [each.upstream_id for page in pages for each in page.skipped] == ["sub_1"]

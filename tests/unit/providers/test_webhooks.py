@@ -96,6 +96,8 @@ def as_parts(sent: Delivery) -> dict[str, str]:
 def test_stripe_names_the_object_its_owners_and_the_event() -> None:
     assert set(way("stripe").told(delivery(stripe_event()))) == {
         Told("stripe:customer", "cus_1"),
+        Told("stripe:customer_tax_id", "cus_1"),
+        Told("stripe:customer_balance_transaction", "cus_1"),
         Told("stripe:event", "evt_9"),
     }
     refund = stripe_event("refund.created", id="re_1", object="refund", charge="ch_1")
