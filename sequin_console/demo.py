@@ -16,7 +16,7 @@ from consumers import services as consumers
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.common import audit, runner
 from sequin_console.common.models import AuditEvent
-from syncs import connections
+from syncs import connections, oauth_apps
 from syncs import services as syncs
 from syncs.access import shared_http
 from syncs.hosts import DEMO
@@ -83,7 +83,7 @@ def _oauth_app(grant: dict[str, Any]) -> OAuthApp:
     """Also what the Connect button uses: with it a person walks through the sandbox's own consent page."""
     data = {"provider": PROVIDER, "name": APP, "host": DEMO}
     data |= {key: grant[key] for key in ("client_id", "client_secret")}
-    return OAuthApp.objects.filter(name=APP, host=DEMO).first() or connections.create_oauth_app(data, by=None)
+    return OAuthApp.objects.filter(name=APP, host=DEMO).first() or oauth_apps.create(data, by=None)
 
 
 def _credential(app: OAuthApp, grant: dict[str, Any]) -> Credential:

@@ -1,4 +1,4 @@
-"""Everything that changes OAuth apps and credentials. Checks with the provider before it stores."""
+"""Everything that changes credentials, and what may be asked of their providers. What is stored was tried first."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from django.db.models import F, ProtectedError
 from django.utils import timezone
 
 from sequin_console.common import audit, changes
-from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import hosts, pasted, sites
+from syncs import pasted, sites
 from syncs.asking import as_problem as as_problem
 from syncs.asking import ask_client
 from syncs.catalogue import PROVIDERS
-from syncs.models import Credential, Feed, OAuthApp, SyncCollection
+from syncs.models import Credential, Feed, SyncCollection
 from syncs.providers.kit.catalogue import Account, Collection, CredentialKind, Field, Provider
 from syncs.providers.kit.errors import ProviderError
 from syncs.providers.kit.reading import Reader
@@ -114,74 +113,6 @@ def estimate(credential: Credential, collection_ids: list[str]) -> dict[str, int
     return ask(credential, count)
 
 
-# --- OAuth apps ----------------------------------------------------------------------------------------------------
-
-
-def create_oauth_app(data: Mapping[str, Any], *, by: Any) -> OAuthApp:
-    """Store the customer's OAuth app. Raises Problem."""
-    app = OAuthApp(provider=_provider(data.get("provider", "")).key)
-    return _save_oauth_app(app, data, by, "oauth_app.created")
-
-
-def update_oauth_app(app: OAuthApp, data: Mapping[str, Any], *, by: Any) -> OAuthApp:
-    """Change an OAuth app; a client secret left empty stays. Raises Problem."""
-    return _save_oauth_app(app, data, by, "oauth_app.changed")
-
-
-def _save_oauth_app(app: OAuthApp, data: Mapping[str, Any], by: Any, action: str) -> OAuthApp:
-    provider = PROVIDERS[app.provider]
-    before = (app.host, app.login_url, dict(app.settings))
-    app.name = pasted.text(data, "name", app.name, f"{provider.label} app")
-    app.client_id = pasted.text(data, "client_id", app.client_id)
-    app.host = pasted.text(data, "host", app.host, provider.hosts[0].key)
-    app.login_url = str(data.get("login_url") or app.login_url).strip()
-    app.metadata = data.get("metadata", app.metadata) or {}
-    if data.get("client_secret"):
-        app.secrets = Secrets({**app.secrets, "client_secret": str(data["client_secret"]).strip()})
-    pasted.check_sendable("client_secret", app.secrets.get("client_secret", ""))
-    pasted.check_sendable("client_id", app.client_id)
-    if not app.secrets.get("client_secret"):
-        raise field_problem("client_secret", "The client secret is missing.", next_step="Copy it from the provider.")
-    _keep_fields(app, provider, data.get("properties") or {})
-    where = hosts.place_of(app)
-    app.login_url = where.login if app.login_url else ""
-    moved = not app._state.adding and (app.host, app.login_url, app.settings) != before
-    if moved and hosts.is_own(provider, app.host) and not data.get("client_secret"):
-        step = "Paste it again: it will be sent to the new address."
-        raise field_problem("client_secret", "The stored secret does not follow to another address.", next_step=step)
-    with transaction.atomic():
-        app.save()
-        audit.record(by, action, app, {"provider": app.provider, "client_id": app.client_id, "host": app.host})
-    changes.announce("credentials")
-    return app
-
-
-def _keep_fields(app: OAuthApp, provider: Provider, sent: Mapping[str, Any]) -> None:
-    """What this provider's apps have beside id and secret. What is not sent stays; an empty secret stays, too."""
-    fields = provider.app_fields()
-    unknown = set(sent) - {field.key for field in fields}
-    if unknown:
-        raise field_problem(min(unknown), f"{provider.label} apps have no property of this name.")
-    kept = {**app.settings, **app.secrets}
-    given = {key: str(value).strip() for key, value in sent.items() if value is not None}
-    secret = {field.key for field in fields if field.secret}
-    values = pasted.cleaned(fields, kept | {key: value for key, value in given.items() if value or key not in secret})
-    app.settings = {key: value for key, value in values.items() if key not in secret}
-    app.secrets = Secrets({**app.secrets, **{key: value for key, value in values.items() if key in secret}})
-
-
-def delete_oauth_app(app: OAuthApp, *, by: Any) -> None:
-    """Remove an OAuth app. Raises Problem while connections use it."""
-    try:
-        with transaction.atomic():
-            audit.record(by, "oauth_app.deleted", app)
-            app.delete()
-    except ProtectedError:
-        raise Problem(
-            "Connections still use this OAuth app.", kind="conflict", next_step="Delete them first.", status=409
-        ) from None
-
-
 # --- Credentials ---------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +123,7 @@ def create_credential(data: Mapping[str, Any], *, by: Any) -> Credential:
     The same account through the same kind replaces what we have: importing twice changes nothing else.
     Raises Problem naming the field.
     """
-    provider = _provider(data.get("provider", ""))
+    provider = provider_named(data.get("provider", ""))
     kind = _kind(provider, data.get("kind", ""))
     credential = Credential(provider=provider.key, kind=kind.key, oauth_app=data.get("oauth_app"))
     pasted.fill(credential, provider, kind, data)
@@ -337,7 +268,8 @@ def spec_of(row: SyncCollection) -> Collection:
     return msgspec.convert(row.spec, Collection)
 
 
-def _provider(key: str) -> Provider:
+def provider_named(key: str) -> Provider:
+    """The provider by key. Raises Problem (`provider`)."""
     if key not in PROVIDERS:
         raise field_problem("provider", f"“{key}” is no provider.", next_step=f"Use one of {', '.join(PROVIDERS)}.")
     return PROVIDERS[key]

@@ -14,8 +14,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from authlib.common.security import generate_token
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
@@ -26,19 +24,13 @@ from sequin_console.accounts.tokens import digest
 from sequin_console.common import audit, changes, runner
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
-from syncs import access, connections, hosts, pasted, site_choice, sites
+from syncs import access, connections, hosts, oauth_apps, pasted, pendings, site_choice, sites
 from syncs.catalogue import PROVIDERS
-from syncs.models import Credential, OAuthApp, PendingConnection, SyncCollection
-from syncs.providers.kit.catalogue import Collection, OAuth2, Site
+from syncs.models import Credential, OAuthApp, PendingConnection
+from syncs.providers.kit.catalogue import Site
 from syncs.providers.kit.errors import ProviderError
-from syncs.providers.kit.values import fill
 
 LIFETIME = timedelta(minutes=10)
-
-
-def redirect_uri(provider_key: str) -> str:
-    """The redirect URL to register at the provider. PUBLIC_URL alone builds it."""
-    return settings.PUBLIC_URL + reverse("syncs:oauth_callback", args=[provider_key])
 
 
 def begin(
@@ -57,7 +49,7 @@ def begin(
 
     settings  what the connection shall read, cleaned; kept until the person is back
     """
-    oauth = oauth_of(app, kind_key)
+    oauth = oauth_apps.oauth_of(app, kind_key)
     state, verifier = generate_token(48), generate_token(64)
     PendingConnection.objects.filter(expires_at__lt=timezone.now()).delete()
     PendingConnection.objects.create(
@@ -73,72 +65,13 @@ def begin(
         return_state=return_state,
         expires_at=timezone.now() + LIFETIME,
     )
-    return authorize_url(app, oauth, _wanted(app, credential), state=state, verifier=verifier)
-
-
-def _wanted(app: OAuthApp, credential: Credential | None) -> list[Collection]:
-    """The collections to ask rights for: those shown to pick from, and those that syncs read through it already."""
-    shown = [row for row in PROVIDERS[app.provider].collections if row.shown]
-    picked = SyncCollection.objects.filter(sync__credential=credential) if credential else SyncCollection.objects.none()
-    return [*shown, *(connections.spec_of(row) for row in picked)]
-
-
-def authorize_url(app: OAuthApp, oauth: OAuth2, wanted: list[Collection], *, state: str, verifier: str) -> str:
-    """The provider's authorize URL. Asked for is what reading these collections needs, and no more."""
-    extra = dict(oauth.authorize_params)
-    if oauth.pkce:
-        extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
-    needed = dict.fromkeys(scope for collection in wanted for scope in collection.scopes)
-    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else needed)]))
-    if oauth.optional_param and (optional := [scope for scope in needed if scope not in oauth.scopes]):
-        extra[oauth.optional_param] = oauth.scope_separator.join(optional)
-    url = prepare_grant_uri(
-        hosts.place_of(app).login + fill(oauth.authorize_path, app.settings),
-        client_id=app.client_id,
-        response_type="code",
-        redirect_uri=redirect_uri(app.provider),
-        scope=oauth.scope_separator.join(asked) or None,
-        state=state,
-        **extra,
-    )
-    address, _, query = url.partition("?")
-    return f"{address}?{query.replace('+', '%20')}"  # not all providers take a plus for a space
-
-
-def oauth_of(app: OAuthApp, kind_key: str) -> OAuth2:
-    """The OAuth 2 description of a credential kind. Raises Problem when that kind knows no redirect."""
-    try:
-        oauth = PROVIDERS[app.provider].kind(kind_key).oauth
-    except KeyError:
-        oauth = None
-    if oauth is None:
-        raise Problem(
-            f"“{kind_key}” is not connected by a redirect.", fields={"credential_kind": ["Not an OAuth kind."]}
-        )
-    if lacking := lacking_of(app, oauth):
-        raise Problem(
-            f"The OAuth app {app.name} has no {' and no '.join(lacking)}.",
-            next_step="An admin adds it under Connections, OAuth apps.",
-            fields={"oauth_app_id": [f"It has no {', '.join(lacking)}."]},
-        )
-    return oauth
-
-
-def lacking_of(app: OAuthApp, oauth: OAuth2) -> list[str]:
-    """What this way to connect needs of an OAuth app, and this one has not: labels of fields."""
-    held = access.app_values(app)
-    return [field.label for field in oauth.fields if field.required and not held.get(field.key)]
+    return oauth_apps.authorize_url(app, oauth, oauth_apps.wanted_by(app, credential), state=state, verifier=verifier)
 
 
 def take_pending(state: str, *, session_key: str) -> PendingConnection:
     """The redirect this `state` belongs to, used up. Raises Problem if it is unknown, old, used or somebody else's."""
-    pending = (
-        PendingConnection.objects.select_related("oauth_app", "credential").filter(state_hash=digest(state)).first()
-    )
-    won = pending and PendingConnection.objects.filter(
-        pk=pending.pk, used_at=None, expires_at__gt=timezone.now(), session_hash=digest(session_key)
-    ).update(used_at=timezone.now())
-    if not pending or not won:
+    pending = pendings.use_up(state_hash=digest(state), session_hash=digest(session_key))
+    if pending is None:
         raise Problem(
             "This sign-in at the provider has expired, or was begun in another browser.",
             kind="conflict",
@@ -207,8 +140,8 @@ def _take_site(credential: Credential, site: Site) -> None:
 
 def _granted(pending: PendingConnection, code: str) -> Credential:
     """Turn a code into a credential, not stored yet (RFC 6749 4.1.3): once, a second use can revoke the grant."""
-    app, oauth = pending.oauth_app, oauth_of(pending.oauth_app, pending.kind)
-    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri(app.provider)}
+    app, oauth = pending.oauth_app, oauth_apps.oauth_of(pending.oauth_app, pending.kind)
+    asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": oauth_apps.redirect_uri(app.provider)}
     if oauth.pkce:
         asked["code_verifier"] = pending.secrets["code_verifier"]
     request = oauth.request(app.client_id, app.secrets.get("client_secret", ""), asked)
@@ -265,7 +198,7 @@ def _same_account(credential: Credential) -> Credential | None:
 
 def start_link(app: OAuthApp, kind_key: str, *, by: Any, return_url: str, return_state: str) -> str:
     """A single-use link, good for five minutes, that sends whoever opens it through the redirect."""
-    oauth_of(app, kind_key)
+    oauth_apps.oauth_of(app, kind_key)
     token = random.token_urlsafe(32)
     PendingConnection.objects.create(
         state_hash=digest("start:" + token),
@@ -281,11 +214,8 @@ def start_link(app: OAuthApp, kind_key: str, *, by: Any, return_url: str, return
 
 def follow_link(token: str, *, session_key: str) -> str:
     """Use up a start link; returns the provider's authorize URL. Raises Problem if it is old or used."""
-    pending = PendingConnection.objects.select_related("oauth_app").filter(state_hash=digest("start:" + token)).first()
-    won = pending and PendingConnection.objects.filter(
-        pk=pending.pk, used_at=None, expires_at__gt=timezone.now()
-    ).update(used_at=timezone.now())
-    if not pending or not won:
+    pending = pendings.use_up(state_hash=digest("start:" + token))
+    if pending is None:
         raise Problem("This link has expired or was used already.", next_step="Ask for a new one.", status=400)
     return begin(
         pending.oauth_app,
@@ -314,12 +244,7 @@ def hand_over(credential_id: UUID, pending: PendingConnection) -> str:
 
 def redeem(code: str, app: OAuthApp) -> tuple[Credential, str]:
     """The connection behind such a code, and the caller's own state. Raises Problem if it is old, used or foreign."""
-    pending = (
-        PendingConnection.objects.select_related("credential")
-        .filter(code_hash=digest(code), oauth_app=app, used_at=None, expires_at__gt=timezone.now())
-        .first()
-    )
-    won = pending and PendingConnection.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now())
-    if not pending or not won or pending.credential is None:
+    pending = pendings.use_up(code_hash=digest(code), oauth_app=app)
+    if pending is None or pending.credential is None:
         raise Problem("This code has expired or was used already.", kind="credentials", status=400)
     return pending.credential, pending.return_state

@@ -10,6 +10,7 @@ from sequin_console.accounts.tokens import digest
 from sequin_console.common.fields import Secrets
 from sequin_console.common.problems import Problem
 from sequin_console.common.troubled import NO_TROUBLE
+from syncs import pendings
 from syncs.models import Credential, PendingConnection
 from syncs.providers.kit.catalogue import Site
 from syncs.states import CredentialState
@@ -45,15 +46,13 @@ def keep(pending: PendingConnection, credential: Credential, found: tuple[Site, 
 
 def shown(token: str, *, session_key: str) -> tuple[PendingConnection, tuple[Site, ...]]:
     """The sites to choose from. Raises Problem when it is too late, or this is another browser."""
-    pending = _find(token, session_key)
+    pending = _in_time(pendings.find(**_named(token, session_key)))
     return pending, _sites(json.loads(pending.secrets["granted"])["sites"])
 
 
 def take(token: str, *, session_key: str) -> tuple[PendingConnection, Credential, tuple[Site, ...]]:
     """What was granted, used up: the redirect it came by, the credential as far as it was, its sites."""
-    pending = _find(token, session_key)
-    if not PendingConnection.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now()):
-        raise _too_late()
+    pending = _in_time(pendings.use_up(**_named(token, session_key)))
     granted = json.loads(pending.secrets["granted"])
     credential = pending.credential or Credential(provider=pending.oauth_app.provider, kind=pending.kind)
     credential.oauth_app, credential.state = pending.oauth_app, CredentialState.OK
@@ -67,25 +66,20 @@ def take(token: str, *, session_key: str) -> tuple[PendingConnection, Credential
     return pending, credential, _sites(granted["sites"])
 
 
-def _find(token: str, session_key: str) -> PendingConnection:
+def _named(token: str, session_key: str) -> dict[str, str]:
+    return {"state_hash": digest(f"sites:{token}"), "session_hash": digest(session_key)}
+
+
+def _in_time(pending: PendingConnection | None) -> PendingConnection:
     """The choice under way. Raises Problem if it is unknown, old, used or another browser's."""
-    session_hash = digest(session_key)
-    rows = PendingConnection.objects.select_related("oauth_app", "credential").filter(
-        state_hash=digest(f"sites:{token}"), session_hash=session_hash, used_at=None, expires_at__gt=timezone.now()
-    )
-    pending = rows.first()
     if pending is None:
-        raise _too_late()
+        raise Problem(
+            "This choice has expired, was made already, or was begun in another browser.",
+            kind="conflict",
+            next_step="Press Connect again.",
+            status=400,
+        )
     return pending
-
-
-def _too_late() -> Problem:
-    return Problem(
-        "This choice has expired, was made already, or was begun in another browser.",
-        kind="conflict",
-        next_step="Press Connect again.",
-        status=400,
-    )
 
 
 def _sites(rows: list[tuple[str, str, str, dict[str, str]]]) -> tuple[Site, ...]:

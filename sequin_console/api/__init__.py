@@ -5,7 +5,7 @@ from sequin_console.api.auth import BearerToken
 from sequin_console.api.errors import add_handlers
 from sequin_console.api.mount import Console
 from syncs import api as syncs_api
-from syncs import webhooks_api
+from syncs import api_connections, webhooks_api
 from syncs.api_custom import custom_providers
 
 DESCRIPTION = """\
@@ -32,10 +32,10 @@ api = Console(
 )
 api.add_router("/syncs", syncs_api.syncs, tags=["Syncs"])
 api.add_router("/nats_consumers", consumers_api.consumers, tags=["NATS consumers"])
-api.add_router("/credentials", syncs_api.credentials, tags=["Credentials"])
+api.add_router("/credentials", api_connections.credentials, tags=["Credentials"])
 api.add_router("/webhooks", webhooks_api.router, tags=["Webhooks"])
-api.add_router("/oauth-apps", syncs_api.oauth_apps, tags=["OAuth apps"])
-api.add_router("/link", syncs_api.links, tags=["Credentials"])
+api.add_router("/oauth-apps", api_connections.apps, tags=["OAuth apps"])
+api.add_router("/link", api_connections.links, tags=["Credentials"])
 api.add_router("/providers", syncs_api.providers, tags=["Providers and collections"])
 api.add_router("/custom-providers", custom_providers, tags=["Described APIs"])
 api.add_router("/collections", syncs_api.collections, tags=["Providers and collections"])

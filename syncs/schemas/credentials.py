@@ -15,7 +15,7 @@ from sequin_console.common.rest import (
     Body,
     ListQuery,
 )
-from syncs import budget, forecasting, oauth, queries
+from syncs import budget, forecasting, oauth_apps, queries
 from syncs.catalogue import PROVIDERS
 from syncs.connections import CheckResult
 from syncs.models import NO_SYNC, Credential, OAuthApp
@@ -112,7 +112,7 @@ class OAuthAppOut(Schema):
             **values,
             client_secret=MASK,
             properties={**app.settings, **dict.fromkeys(secret, MASK)},
-            redirect_url=oauth.redirect_uri(app.provider),
+            redirect_url=oauth_apps.redirect_uri(app.provider),
         )
 
 

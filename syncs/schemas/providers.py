@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from ninja import Field, Schema
 
-from syncs import oauth
+from syncs import oauth_apps
 from syncs.coverage import coverage
 from syncs.providers.kit.catalogue import Collection, Provider, SetupField
 from syncs.providers.kit.catalogue import Field as CollectionField
@@ -167,7 +167,7 @@ class ProviderOut(Schema):
             credential_kinds=kinds,
             hosts=[HostOut(key=host.key, label=host.label, url=host.url, help=host.help) for host in provider.hosts],
             app_fields=[SetupFieldOut.of(field) for field in provider.app_fields()],
-            redirect_url=oauth.redirect_uri(provider.key),
+            redirect_url=oauth_apps.redirect_uri(provider.key),
             collections=[CollectionOut.of(collection) for collection in provider.collections],
             dropped=list(provider.dropped),
         )

@@ -2,7 +2,7 @@
 
 from django import template
 
-from syncs import hosts, oauth
+from syncs import hosts, oauth_apps
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp
 
@@ -30,4 +30,4 @@ def host_label(row: OAuthApp | Credential) -> str:
 @register.filter
 def redirect_url(provider_key: str) -> str:
     """The redirect URL to register at the provider."""
-    return oauth.redirect_uri(provider_key)
+    return oauth_apps.redirect_uri(provider_key)

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
 from syncs import connections as services
-from syncs import oauth
+from syncs import oauth_apps
 from syncs.catalogue import PROVIDERS, is_described
 from syncs.connection_forms import PasteForm, RedirectForm, ReplaceForm
 from syncs.models import Credential, OAuthApp
@@ -85,7 +85,7 @@ def apps_for(request: HttpRequest, provider: Provider, kind: CredentialKind) -> 
     if kind.oauth is None:
         return []
     apps = OAuthApp.objects.visible_to(request.user).filter(provider=provider.key)
-    return [app for app in apps if not oauth.lacking_of(app, kind.oauth)]
+    return [app for app in apps if not oauth_apps.lacking_of(app, kind.oauth)]
 
 
 def store_pasted(form: PasteForm, provider: Provider, apps: list[OAuthApp], by: Any) -> Credential | None:
@@ -126,7 +126,7 @@ def connect_context(
         "apps": apps,
         "form": form,
         "setup_template": setup_template(provider),
-        "redirect_url": oauth.redirect_uri(provider.key),
+        "redirect_url": oauth_apps.redirect_uri(provider.key),
         "query": next_query(request),
         "is_for_sync": request.GET.get("for") == FOR_SYNC,
         "nav": "syncs:list" if request.GET.get("for") == FOR_SYNC else "",

@@ -11,8 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
-from syncs import connections as services
-from syncs import oauth
+from syncs import oauth_apps
 from syncs.catalogue import PROVIDERS
 from syncs.connection_forms import OAuthAppForm
 from syncs.models import OAuthApp
@@ -31,7 +30,7 @@ def oauth_app_create(request: HttpRequest, provider_key: str) -> HttpResponse:
     form = OAuthAppForm(request.POST if request.method == "POST" else None, provider=provider)
     if form.is_valid():
         try:
-            services.create_oauth_app({**form.values(), "provider": provider.key}, by=request.user)
+            oauth_apps.create({**form.values(), "provider": provider.key}, by=request.user)
         except Problem as problem:
             web.form_problem(form, problem)
         else:
@@ -49,7 +48,7 @@ def oauth_app_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     form = OAuthAppForm(request.POST if request.method == "POST" else None, provider=provider, app=app)
     if form.is_valid():
         try:
-            services.update_oauth_app(app, form.values(), by=request.user)
+            oauth_apps.update(app, form.values(), by=request.user)
         except Problem as problem:
             web.form_problem(form, problem)
         else:
@@ -60,7 +59,7 @@ def oauth_app_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 def oauth_app_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     app = get_object_or_404(OAuthApp.objects.administered_by(request.user), pk=pk)
     if request.method == "POST":
-        services.delete_oauth_app(app, by=request.user)
+        oauth_apps.delete(app, by=request.user)
         return web.go_to(request, "syncs:connections", f"OAuth app {app.name} deleted.")
     context = {"app": app, "provider": PROVIDERS[app.provider], "connections": app.credentials.all()}
     return render(request, "syncs/oauth_app_delete.html", context)
@@ -71,6 +70,6 @@ def _context(form: OAuthAppForm, provider: Provider, app: OAuthApp | None) -> di
         "form": form,
         "provider": provider,
         "app": app,
-        "redirect_url": oauth.redirect_uri(provider.key),
+        "redirect_url": oauth_apps.redirect_uri(provider.key),
         "setup_template": setup_template(provider),
     }

@@ -22,9 +22,9 @@ def prepare(
     grant: dict[str, str], syncs: dict[str, list[str]], consumers: list[dict[str, Any]], stripe_key: str
 ) -> dict[str, Any]:
     from consumers import services as consumer_services
-    from syncs import connections, services
+    from syncs import connections, oauth_apps, services
 
-    app = connections.create_oauth_app(
+    app = oauth_apps.create(
         {"provider": "salesforce", "client_id": grant["client_id"], "client_secret": grant["client_secret"]}, by=None
     )
     credential = connections.create_credential(
@@ -61,9 +61,9 @@ def refusals(
     """What is said of connections and consumers that must not be made. Raises AssertionError if one is."""
     from consumers import services as consumer_services
     from sequin_console.common.problems import Problem
-    from syncs import connections
+    from syncs import connections, oauth_apps
 
-    app = connections.create_oauth_app(oauth_app, by=None)
+    app = oauth_apps.create(oauth_app, by=None)
     tries = [(connections.create_credential, {"oauth_app": app, **data}) for data in credentials]
     tries += [(consumer_services.create_consumer, data) for data in consumers]
     told = []

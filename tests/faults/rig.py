@@ -24,7 +24,7 @@ from consumers import scheduling
 from consumers import tasks as consumer_tasks
 from consumers.models import ConsumerCursor, NatsConsumer
 from sandbox.process import RunningSandbox
-from syncs import connections, services
+from syncs import connections, oauth_apps, services
 from syncs import tasks as sync_tasks
 from syncs.models import Credential, Feed, Hint, Record, Sync, SyncCollection, SyncHead
 from syncs.states import CredentialState
@@ -70,7 +70,7 @@ class Rig:
     def _salesforce(self) -> Credential:
         grant = self.sandbox.control("POST", "grants", {"provider": "salesforce"})
         names = {"client_id": grant["client_id"], "client_secret": grant["client_secret"]}
-        app = connections.create_oauth_app({"provider": "salesforce", **names}, by=None)
+        app = oauth_apps.create({"provider": "salesforce", **names}, by=None)
         data = {"provider": "salesforce", "kind": "salesforce", "oauth_app": app}
         secrets, place = {"refresh_token": grant["refresh_token"]}, {"instance_url": grant["instance_url"]}
         return connections.create_credential({**data, "secrets": secrets, "settings": place}, by=None)

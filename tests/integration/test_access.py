@@ -19,7 +19,7 @@ from django.utils import timezone
 from sandbox.process import RunningSandbox, running
 from sequin_console.common import leases
 from sequin_console.common.problems import Problem
-from syncs import access, connections, oauth, services, tasks
+from syncs import access, connections, oauth, oauth_apps, services, tasks
 from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Record, Sync
 from tests.guards import proves
 from tests.running_up import eventually
@@ -50,9 +50,7 @@ def sandbox(shared: RunningSandbox, settings: Any) -> RunningSandbox:
 
 
 def make_app(sandbox: RunningSandbox, name: str = "Ours") -> OAuthApp:
-    return connections.create_oauth_app(
-        {"provider": "salesforce", "name": name, **sandbox.control("POST", "apps", {})}, by=None
-    )
+    return oauth_apps.create({"provider": "salesforce", "name": name, **sandbox.control("POST", "apps", {})}, by=None)
 
 
 def make_credential(sandbox: RunningSandbox, name: str = "Ours") -> Credential:
@@ -325,7 +323,7 @@ def consent(url: str, answer: str = "allow") -> dict[str, str]:
     target = httpx.post(url, data={**form, "answer": answer})
     assert target.status_code == 303, target.text
     parts = urlsplit(target.headers["Location"])
-    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == oauth.redirect_uri("salesforce")
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == oauth_apps.redirect_uri("salesforce")
     return {name: values[0] for name, values in parse_qs(parts.query).items()}
 
 

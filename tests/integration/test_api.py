@@ -15,7 +15,7 @@ from django.utils import timezone
 from consumers.models import ConsumerCursor, NatsConsumer
 from sequin_console.api import api as mounted
 from sequin_console.common.models import AuditEvent
-from syncs import budget, custom, log, oauth, webhooks
+from syncs import budget, custom, log, oauth, oauth_apps, webhooks
 from syncs.models import NO_SYNC, Credential, OAuthApp, PendingConnection, Record, Sync, SyncCollection
 from syncs.providers.kit.catalogue import Account, SetupField
 from syncs.providers.kit.errors import CredentialsRefused
@@ -492,7 +492,7 @@ def test_oauth_app_is_masked_and_keeps_a_masked_secret(api: ApiClient) -> None:
     assert made.status_code == 201, made.content
     app = made.json()
     assert (app["client_secret"], app["host"], app["metadata"]) == ("********", "production", {"a": 1})
-    assert app["redirect_url"] == oauth.redirect_uri("salesforce")
+    assert app["redirect_url"] == oauth_apps.redirect_uri("salesforce")
     assert api.patch(f"oauth-apps/{app['id']}", {**body, "provider": None}).status_code == 422
     changed = api.patch(f"oauth-apps/{app['id']}", {"client_secret": "********", "name": "New"}).json()
     assert changed["name"] == "New"

@@ -14,7 +14,7 @@ from django.utils import timezone
 from sandbox.process import RunningSandbox, running
 from sequin_console.common.models import AuditEvent
 from sequin_console.common.problems import Problem
-from syncs import access, catalogue, connections, custom, custom_use, oauth, private_apis, services, tasks
+from syncs import access, catalogue, connections, custom, custom_use, oauth, oauth_apps, private_apis, services, tasks
 from syncs.models import Credential, CustomProvider, Feed, Record, Sync
 from syncs.states import CredentialState, Phase
 from tests.api_client import ApiClient, error_of
@@ -151,7 +151,7 @@ def test_client_credentials_are_renewed_by_themselves(sandbox: RunningSandbox) -
 
 def test_person_signs_in_and_a_rotating_grant_lives_on(sandbox: RunningSandbox) -> None:
     row = describe(sandbox, "oauth_code", "token")
-    app = connections.create_oauth_app({"provider": row.key, **APP}, by=None)
+    app = oauth_apps.create({"provider": row.key, **APP}, by=None)
     url = oauth.begin(app, f"{row.key}_oauth2", by=None, session_key="ada")
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     address = url.partition("?")[0]

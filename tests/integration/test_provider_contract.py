@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from sandbox.process import RunningSandbox, running
-from syncs import connections, services, tasks
+from syncs import connections, oauth_apps, services, tasks
 from syncs.models import Credential, Feed, Record, Sync
 from syncs.providers.kit.errors import CursorLost, RateLimited
 from syncs.providers.kit.records import RawRecord
@@ -253,7 +253,7 @@ def connect(sandbox: RunningSandbox, adapter: Adapter) -> Credential:
 def import_grant(sandbox: RunningSandbox, adapter: Adapter) -> Credential:
     made = sandbox.control("POST", "apps", {})
     asked = {"provider": adapter.key, "name": "Ours", "properties": dict(adapter.app_properties), **made}
-    app = connections.create_oauth_app(asked, by=None)
+    app = oauth_apps.create(asked, by=None)
     grant = sandbox.control("POST", "grants", {"provider": adapter.key, "client_id": app.client_id})
     secrets, typed = adapter.imports(grant)
     data = {"provider": adapter.key, "kind": adapter.oauth_kind, "oauth_app": app, "name": "Imported"}

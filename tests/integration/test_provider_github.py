@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandbox.process import running
-from syncs import connections, inputs, services, tasks
+from syncs import connections, inputs, oauth_apps, services, tasks
 from syncs.models import Credential, Feed, Record, Sync
 from syncs.providers.github.catalogue import BY_ID, COLLECTIONS
 from syncs.providers.kit.errors import PermissionMissing, RateLimited
@@ -369,7 +369,7 @@ def approve(url: str) -> dict[str, str]:
 def test_signing_in_through_a_github_app_asks_which_installation_and_keeps_what_is_picked(console, ada, browser_of):
     held = console.control("GET", "github/app")
     own = {"client_id": "sandbox-console", "client_secret": "sandbox-console-secret"}
-    app = connections.create_oauth_app(
+    app = oauth_apps.create(
         {"provider": "github", "name": "App", **own, "properties": {"private_key": held["private_key"]}}, by=None
     )
     browser, path = browser_of(ada), reverse("syncs:oauth_begin", args=["github"]) + "?way=github_app"
@@ -394,7 +394,7 @@ def test_signing_in_through_a_github_app_asks_which_installation_and_keeps_what_
 @pytest.mark.django_db(transaction=True)
 def test_signing_in_with_an_oauth_app_gives_a_token_without_an_end(console, ada, browser_of):
     own = {"client_id": "sandbox-console", "client_secret": "sandbox-console-secret"}
-    app = connections.create_oauth_app({"provider": "github", "name": "App", **own}, by=None)
+    app = oauth_apps.create({"provider": "github", "name": "App", **own}, by=None)
     browser, path = browser_of(ada), reverse("syncs:oauth_begin", args=["github"]) + "?way=github_oauth2"
     begun = browser.post(path, {"app": app.pk}, headers={"HX-Request": "true"})["HX-Redirect"]
     assert set(dict(parse_qsl(urlsplit(begun).query))["scope"].split()) == {"repo", "read:org", "read:user"}

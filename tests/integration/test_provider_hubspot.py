@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from sandbox.process import running
-from syncs import connections, oauth
+from syncs import connections, oauth, oauth_apps
 from syncs.models import Credential
 from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, Found
 from syncs.providers.kit.access import Access
@@ -306,7 +306,7 @@ def test_signing_in_asks_for_optional_scopes_and_access_is_renewed(sandbox, sett
     sandbox.control("POST", "settings", {"hubspot_rotate_refresh_tokens": rotates, "hubspot_lacking_scopes": lacking})
     settings.PROVIDER_URLS = json.dumps({"hubspot": sandbox.side("hubspot")})
     data = {"provider": "hubspot", "client_id": "sandbox-console", "client_secret": "sandbox-console-secret"}
-    app = connections.create_oauth_app(data, by=None)
+    app = oauth_apps.create(data, by=None)
     credential, asked = installed(app)
     assert asked["scope"] == "oauth"
     assert {"tickets", "sales-email-read", lacking} <= set(asked["optional_scope"].split())

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.process import RunningSandbox, running
 from sequin_console.common.problems import Problem
-from syncs import connections
+from syncs import connections, oauth_apps
 from syncs.providers.jira.catalogue import COLLECTIONS
 from syncs.providers.kit.catalogue import Quota
 from syncs.providers.kit.errors import CredentialsRefused, PermissionMissing, RateLimited, UnexpectedShape
@@ -342,7 +342,7 @@ def test_a_scoped_token_in_the_wrong_place_is_told_where_it_belongs(sandbox):
 
 def imported(sandbox: RunningSandbox, **settings: str) -> Any:
     made = sandbox.control("POST", "apps", {})
-    app = connections.create_oauth_app({"provider": "jira", "name": "Ours", **made}, by=None)
+    app = oauth_apps.create({"provider": "jira", "name": "Ours", **made}, by=None)
     grant = sandbox.control("POST", "grants", {"provider": "jira", "client_id": app.client_id})
     data = {"provider": "jira", "kind": "jira_oauth2", "oauth_app": app, "name": "Imported", "settings": settings}
     return connections.create_credential(data | {"secrets": {"refresh_token": grant["refresh_token"]}}, by=None)

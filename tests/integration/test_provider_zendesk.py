@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from sandbox.process import RunningSandbox, running
 from sequin_console.common.problems import Problem
-from syncs import connections, services, tasks
+from syncs import connections, oauth_apps, services, tasks
 from syncs.models import Credential, Feed, Record, Sync
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.access import Access, CannotRenew
@@ -330,7 +330,7 @@ def connect(kind: str, secrets: dict, **settings: str) -> Credential:
 
 
 def import_grant(sandbox: RunningSandbox, **settings: Any) -> Credential:
-    app = connections.create_oauth_app(
+    app = oauth_apps.create(
         {"provider": "zendesk", "name": "Ours", **CLIENT, "properties": {"subdomain": "sandbox"}}, by=None
     )
     grant = sandbox.control("POST", "grants", {"provider": "zendesk", **settings})

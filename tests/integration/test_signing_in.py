@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from sandbox.process import RunningSandbox, running
 from sequin_console.common.problems import Problem
-from syncs import access, connections, hosts, oauth
+from syncs import access, connections, hosts, oauth, oauth_apps
 from syncs.models import Credential, OAuthApp
 from syncs.providers.kit.errors import CredentialsRefused
 from tests.api_client import ApiClient, error_of
@@ -219,7 +219,7 @@ def test_api_takes_the_key_and_names_its_field(sandbox: RunningSandbox) -> None:
 
 def stripe_app(secret: str = "sk_test_sandbox_console", **own: str) -> OAuthApp:
     data = {"provider": "stripe", "client_id": "sandbox-console", "client_secret": secret, "properties": own}
-    return connections.create_oauth_app(data, by=None)
+    return oauth_apps.create(data, by=None)
 
 
 def installed(app: OAuthApp, mode: str = "test", credential: Credential | None = None) -> Credential:

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sequin_console.common.problems import Problem
-from syncs import access, connections, hosts, oauth, site_choice
+from syncs import access, connections, hosts, oauth, oauth_apps, site_choice
 from syncs.models import Credential, Feed, OAuthApp, PendingConnection, Sync, SyncCollection
 from syncs.providers import PROVIDERS
 from syncs.providers.kit.auth import TokenRequest, basic_by
@@ -157,7 +157,7 @@ def web(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Web]:
 
 def make_app(**own: str) -> OAuthApp:
     data = {"provider": "multi", "client_id": "id-1", "client_secret": "s3cret", "properties": own}
-    return connections.create_oauth_app(data, by=None)
+    return oauth_apps.create(data, by=None)
 
 
 def come_back(url: str, *, session_key: str = BROWSER, code: str = "c-1") -> oauth.Finished:
@@ -494,10 +494,10 @@ def test_stored_secret_does_not_follow_to_another_address(own_hosts: Web) -> Non
 def test_apps_stored_secret_does_not_follow_to_another_subdomain(own_hosts: Web) -> None:
     app = make_app(subdomain="acme")
     with pytest.raises(Problem) as refused:
-        connections.update_oauth_app(app, {"properties": {"subdomain": "evil"}}, by=None)
+        oauth_apps.update(app, {"properties": {"subdomain": "evil"}}, by=None)
     assert list(refused.value.fields) == ["client_secret"]
     moved = {"properties": {"subdomain": "acme2"}, "client_secret": "new"}
-    connections.update_oauth_app(OAuthApp.objects.get(), moved, by=None)
+    oauth_apps.update(OAuthApp.objects.get(), moved, by=None)
     assert OAuthApp.objects.get().settings == {"subdomain": "acme2"}
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sequin_console.common.models import AuditEvent
-from syncs import connections, custom, log, oauth
+from syncs import connections, custom, log, oauth, oauth_apps
 from syncs.models import (
     Credential,
     CustomProvider,
@@ -374,7 +374,7 @@ def test_fields_open_as_a_dialog(sync, ada, browser_of: BrowserOf) -> None:
 
 def test_oauth_app_is_made_and_its_secret_never_comes_back(root, browser_of: BrowserOf) -> None:
     browser, path = browser_of(root), reverse("syncs:oauth_app_create", args=["salesforce"])
-    assert oauth.redirect_uri("salesforce") in text_of(browser.get(path))
+    assert oauth_apps.redirect_uri("salesforce") in text_of(browser.get(path))
     wanted = {"name": "Our app", "client_id": "id-1", "client_secret": "s3cret-app", "host": "my_domain"}
     answer = browser.post(path, wanted | {"login_url": "https://evil.example"})
     assert answer.status_code == 422
