@@ -9,12 +9,10 @@ feed, or the credential.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -25,73 +23,21 @@ from sequin_console.common import trace
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
 from sequin_console.common.troubled import NO_TROUBLE
-from syncs import access, braking, budget, census, health, hints, log, rereading, schema_watch, sweeping
+from syncs import braking, budget, census, health, hints, log, rereading, schema_watch, sweeping
+from syncs.account import Account, draw_read_no
 from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.engine.due import collection_due, next_due, next_look, next_pace
-from syncs.engine.pull import gathered, pull
-from syncs.models import Credential, Feed, Purpose, SeenBy, Sync, SyncCollection
+from syncs.engine.pull import J, gathered, pull
+from syncs.models import Feed, Purpose, SeenBy, Sync, SyncCollection
 from syncs.providers.kit.catalogue import Collection
-from syncs.providers.kit.client import Client
-from syncs.providers.kit.quota import Quota
 from syncs.providers.kit.reading import Reader
 from syncs.providers.kit.records import Page
 from syncs.states import Phase, SyncState
 
-NOTHING_ASIDE: dict[str, Any] = {"skipped_count": 0, "skipped_sample": [], "set_aside": [], "aside_due_at": None}
-_draw: ContextVar[Callable[[], int]] = ContextVar("draw_read_no")
-
 
 class Superseded(Exception):
     """Somebody restarted, paused or removed this walk while it ran; what it holds is no longer wanted."""
-
-
-class Account:
-    """One credential during a task: its feeds share a client, hence its pace, its pause and its budget.
-
-    give_up_at  time.monotonic(): no answer is waited for beyond, so that a provider's silence can still be told
-    """
-
-    def __init__(self, credential: Credential, orm: Orm, give_up_at: float) -> None:
-        self.credential = credential
-        self._orm = orm
-        self._told: dict[str, budget.Told] = {}
-        self._purses: dict[UUID, budget.Purse] = {}
-        self.source = access.StoredAccess(credential, orm)
-        provider = PROVIDERS[credential.provider]
-        self.client = Client.of(
-            provider,
-            access.http_for(provider),
-            self.source,
-            draw_read_no=lambda: _draw.get()(),
-            on_quota=self._note_quota,
-            before_leaving=budget.before_leaving,
-            settings=credential.settings,
-            waiting=lambda: trace.span("fetch"),
-            give_up_at=give_up_at,
-        )
-
-    def purse(self, sync: Sync) -> budget.Purse:
-        """What pays for this sync's requests."""
-        if sync.pk not in self._purses:
-            self._purses[sync.pk] = budget.Purse(sync, self._orm, self._allowance)
-        return self._purses[sync.pk]
-
-    def _allowance(self) -> budget.Told | None:
-        return budget.main_of((budget.told_by(self.credential) | self._told).values())
-
-    def _note_quota(self, quota: Quota) -> None:
-        self._told[quota.name] = budget.Told(quota, timezone.now())
-
-    def save(self) -> None:
-        """Write down what was sent since the last time, and what the provider told of its budgets."""
-        sent = {sync_id: dict(purse.sent) for sync_id, purse in self._purses.items()}
-        for purse in self._purses.values():
-            purse.sent.clear()
-            purse.give_back()
-        budget.add_counts(self.credential.pk, sent)
-        if self._told:
-            budget.save_told(self.credential, self._told)
 
 
 @dataclass
@@ -124,7 +70,7 @@ class FeedRun:
 
     async def run(self) -> None:
         """Everything that is due on this feed, as far as the budget goes; then set when it is due again, and let go."""
-        _draw.set(self.draw)
+        draw_read_no.set(self.draw)
         budget.spend_from(self.account.purse(self.feed.sync))
         try:
             if not await self.orm(self.load):
@@ -187,11 +133,15 @@ class FeedRun:
             await self.orm(census.begin, self, why)
             return
         walk = self.reader.changes(self.feed.key, followed, self.feed.cursor)
-        await pull(gathered(walk), lambda page: self.orm(self._store_changes, page), is_late=self.is_late)
+        await self.follow(walk, self._store_changes)
 
     async def _backfill(self, row: SyncCollection) -> None:
         walk = self.reader.backfill(self.specs[row.collection_id], row.backfill_cursor)
-        await pull(gathered(walk), lambda page: self.orm(self._store_backfill, row, page), is_late=self.is_late)
+        await self.follow(walk, self._store_backfill, row)
+
+    async def follow(self, walk: AsyncIterator[J], store: Callable[..., object], *args: Any) -> bool:
+        """Store a walk's pages by `store(*args, page)`, several at a time. False when time ran out before its end."""
+        return await pull(gathered(walk), lambda page: self.orm(store, *args, page), is_late=self.is_late)
 
     def _look_at(self) -> datetime:
         return next_look(now=timezone.now(), looked_at=self.feed.looked_at, pace_s=self._pace_s())
@@ -235,7 +185,7 @@ class FeedRun:
             backfill_read=0,
             backfill_started_at=now,
             reread_cursor=None,
-            **NOTHING_ASIDE,
+            **rereading.NOTHING_ASIDE,
         )
         row.refresh_from_db()
         if won:

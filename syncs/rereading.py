@@ -13,7 +13,6 @@ from sequin_console.common.troubled import NO_TROUBLE
 from syncs import log
 from syncs.engine import aside
 from syncs.engine.aside import Aside
-from syncs.engine.pull import gathered, pull
 from syncs.models import SeenBy, SyncCollection
 from syncs.providers.kit.errors import CursorLost, UnexpectedShape
 from syncs.providers.kit.records import Page, RawRecord
@@ -21,6 +20,8 @@ from syncs.states import Phase
 
 if TYPE_CHECKING:
     from syncs.reading import FeedRun
+
+NOTHING_ASIDE: dict[str, Any] = {"skipped_count": 0, "skipped_sample": [], "set_aside": [], "aside_due_at": None}
 
 
 async def reread(run: "FeedRun", row: SyncCollection) -> None:
@@ -33,7 +34,7 @@ async def reread(run: "FeedRun", row: SyncCollection) -> None:
         return
     walk = run.reader.backfill(spec, row.reread_cursor)
     try:
-        await pull(gathered(walk), lambda page: run.orm(_store, run, row, page), is_late=run.is_late)
+        await run.follow(walk, _store, run, row)
     except CursorLost:
         await run.orm(run.fenced, run.claim, row, Phase.LIVE, **read_again(1))
 

@@ -13,7 +13,6 @@ from sequin_console.common import changes as pages
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import braking, log
 from syncs.engine.brake import out_of_reach
-from syncs.engine.pull import gathered, pull
 from syncs.models import Record, SeenBy, SweptId, SyncCollection
 from syncs.providers.kit.catalogue import Collection
 from syncs.providers.kit.reading import TellsReach
@@ -46,7 +45,7 @@ async def sweep(run: "FeedRun", row: SyncCollection) -> None:
             return
         await run.orm(run.fenced, _begin, row, run.draw())
     walk = run.reader.sweep(run.specs[row.collection_id], row.sweep_cursor)
-    if not await pull(gathered(walk), lambda page: run.orm(run.fenced, _note, row, page), is_late=run.is_late):
+    if not await run.follow(walk, run.fenced, _note, row):
         return
     count = await run.orm(count_missing, row)
     reach = await reach_of(run, row) if count else None

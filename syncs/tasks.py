@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from sequin_console.common import heartbeats, leases, runner, task_queue
 from syncs import catalogue, hints, removal, webhooks
+from syncs.account import Account
 from syncs.models import Feed
-from syncs.reading import Account, FeedRun
+from syncs.reading import FeedRun
 from syncs.states import CredentialState, SyncState
 
 logger = structlog.get_logger(__name__)
