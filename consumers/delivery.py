@@ -17,7 +17,7 @@ from enum import Enum
 
 from consumers import basic, fenced, links, streams
 from consumers import job as jobs
-from consumers.job import BATCH_BYTES, HELD_A_DRAIN, Batch, Job, StreamReset
+from consumers.job import BATCH_BYTES, HELD_A_DRAIN, Batch, Job, Published, StreamReset
 from consumers.models import ConsumerCursor
 from sequin_console.common.leases import LeaseLost
 from sequin_console.common.runner import Orm
@@ -79,11 +79,10 @@ async def pump(job: Job, orm: Orm, *, late_at: float) -> Outcome:
     It leaves as soon as that one is confirmed, while the cursor's row is still being moved: the stream's answer tells
     where its fence stands, and a crash in between is one before the row was written: settled by reading the stream.
     """
-    publish = fenced.publish if job.stream.is_atomic else basic.publish
     batch: Batch | None = await orm(jobs.read_batch, job, job.cursor.acked_seq)
     reached = job.cursor.acked_seq
     while batch is not None and batch.reached > reached:
-        sending = asyncio.ensure_future(publish(job, batch, orm))
+        sending = asyncio.ensure_future(_publish(job, batch, orm))
         is_final = time.monotonic() >= late_at
         try:
             await job.moved()
@@ -116,8 +115,11 @@ async def try_held(job: Job, orm: Orm) -> None:
         return
     batch = await orm(jobs.read_held, job, due[:HELD_A_DRAIN])
     if batch.messages:
-        publish = fenced.publish if job.stream.is_atomic else basic.publish
-        result = await publish(job, batch, orm)
+        result = await _publish(job, batch, orm)
         if not result.again:
             job.confirmed(result)
             await orm(jobs.move_cursor, job, batch, result)
+
+
+async def _publish(job: Job, batch: Batch, orm: Orm) -> Published:
+    return await (fenced if job.stream.is_atomic else basic).publish(job, batch, orm)

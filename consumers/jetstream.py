@@ -9,7 +9,8 @@ pinned to 2.16 for that; tests/integration/test_jetstream.py holds it to it.
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -108,7 +109,7 @@ class Link:
         Raises Denied.
         """
         if not self.inbox:
-            raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
+            raise self._deaf()
         subject = f"{self.inbox}.{uuid4().hex}"
         return subject, await self._client.subscribe(subject, cb=on_message)
 
@@ -173,7 +174,7 @@ class Link:
     def expect(self, subject: str, on_answer: Callable[[Answer], None]) -> str:
         """A reply subject; what comes to it, or the failure, goes to `on_answer`, once."""
         if not self._box:
-            raise Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
+            raise self._deaf()
         self._next_no += 1
         self._waiting[self._next_no] = (subject, on_answer)
         return f"{self._box}.{self._next_no}"
@@ -292,6 +293,9 @@ class Link:
         for _, on_answer in waiting.values():
             on_answer(_lost())
 
+    def _deaf(self) -> Denied:
+        return Denied("subscribe to", " or ".join(f"{prefix}.>" for prefix in self._inbox_candidates()))
+
     def _inbox_candidates(self) -> tuple[str, ...]:
         return (self.settings.inbox,) if self.settings.inbox else INBOXES
 
@@ -342,6 +346,16 @@ async def open_link(settings: NatsSettings, *, inboxes: tuple[str, ...] = ()) ->
         except LinkError as error:
             first = first or error
     raise first or CannotConnect("No NATS host is set.", "Enter a host name.")
+
+
+@asynccontextmanager
+async def linked(settings: NatsSettings) -> AsyncIterator[Link]:
+    """A connection for a moment. Raises LinkError."""
+    link = await open_link(settings)
+    try:
+        yield link
+    finally:
+        await link.close()
 
 
 async def _open_one(settings: NatsSettings, host: str, port: int, *, inboxes: tuple[str, ...]) -> Link:

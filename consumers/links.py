@@ -7,7 +7,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from consumers.connection import LinkError, NatsSettings, join_host
-from consumers.jetstream import Link, open_link
+from consumers.jetstream import Link, linked, open_link
 
 IDLE_S = 300.0
 _links: dict[tuple[int, str], Link] = {}
@@ -70,13 +70,8 @@ async def embedded_status(url: str) -> str:
         name="sequin-console readyz",
     )
     try:
-        link = await open_link(settings)
+        async with linked(settings) as link:
+            answer = json.loads(await link.request("$JS.API.INFO"))
     except LinkError as error:
         return error.message
-    try:
-        answer = json.loads(await link.request("$JS.API.INFO"))
-        return "ok" if "error" not in answer else str(answer["error"].get("description", "JetStream is not ready"))
-    except LinkError as error:
-        return error.message
-    finally:
-        await link.close()
+    return "ok" if "error" not in answer else str(answer["error"].get("description", "JetStream is not ready"))

@@ -117,16 +117,13 @@ class StreamSource:
     async def run(self) -> None:
         """Raises a LinkError."""
         settings = replace(self.consumer.nats_settings(), name=f"sequin-console viewer {self.consumer.pk}")
-        link = await jetstream.open_link(settings)
-        reader: StreamReader | None = None
-        try:
+        async with jetstream.linked(settings) as link:
             reader = await self._begin(link)
-            self.taker.say("live")
-            await reader.keep_reading()
-        finally:
-            if reader is not None:
+            try:
+                self.taker.say("live")
+                await reader.keep_reading()
+            finally:
                 await reader.end()
-            await link.close()
 
     async def _begin(self, link: Link) -> StreamReader:
         subject = self.wish.subject(self.consumer)

@@ -31,8 +31,10 @@ def may_forget(sync_id: UUID, collection_id: str | None, removal: str) -> bool:
     concerned = [c for c in cursors if collection_id is None or c.consumer.wants(collection_id)]
     if removal != Messages.LEAVE and any(_is_behind(cursor) for cursor in concerned):
         return False
-    if removal == Messages.PURGE and not all(_purge(cursor.consumer, sync_id, collection_id) for cursor in concerned):
-        return False
+    if removal == Messages.PURGE:
+        for consumer in (cursor.consumer for cursor in concerned):
+            if not _purge(consumer, [subject_filter(consumer.subject_prefix, sync_id, collection_id)]):
+                return False
     if collection_id is None:
         _forget_sync(sync_id, cursors)
     return True
@@ -50,10 +52,10 @@ def _forget_sync(sync_id: UUID, cursors: list[ConsumerCursor]) -> None:
             _delete(consumer, why="its sync was removed")
 
 
-def _purge(consumer: NatsConsumer, sync_id: UUID, collection_id: str | None) -> bool:
-    subject = subject_filter(consumer.subject_prefix, sync_id, collection_id)
+def _purge(consumer: NatsConsumer, subjects: list[str]) -> bool:
+    """Remove messages from the stream; where that fails, the consumer's page tells why."""
     try:
-        runner.run(lambda _orm: _purge_subjects(consumer, [subject]), timeout_s=settings.BUDGET_S)
+        runner.run(lambda _orm: _purge_subjects(consumer, subjects), timeout_s=settings.BUDGET_S)
     except (LinkError, TimeoutError) as error:
         note_purge_trouble(consumer, error)
         return False
@@ -72,13 +74,10 @@ def note_purge_trouble(consumer: NatsConsumer, error: Exception) -> None:
 
 
 async def _purge_subjects(consumer: NatsConsumer, subjects: list[str]) -> None:
-    link = await jetstream.open_link(consumer.nats_settings())
-    try:
+    async with jetstream.linked(consumer.nats_settings()) as link:
         for subject in subjects:
             stream = await streams.find(link, subject, known_name=consumer.stream_name)
             await streams.purge(link, stream.name, subject)
-    finally:
-        await link.close()
 
 
 # --- A consumer of ours --------------------------------------------------------------------------------------------
@@ -114,22 +113,14 @@ def finish(consumer: NatsConsumer) -> bool:
     cursors = list(consumer.cursors.select_related("consumer"))
     if consumer.removal == Messages.TOMBSTONES and any(_is_behind(cursor) for cursor in cursors):
         return False
-    if consumer.removal == Messages.PURGE and cursors:
-        held = [leases.take(ConsumerCursor, cursor.pk, seconds=settings.LEASE_S) for cursor in cursors]
-        if None in held:  # somebody still drains; what he sends after the purge would stay
-            for cursor in filter(None, held):
-                cursor.release()
+    purged = cursors if consumer.removal == Messages.PURGE else []
+    with leases.hold_many(ConsumerCursor, [cursor.pk for cursor in purged], seconds=settings.LEASE_S) as held:
+        if len(held) < len(purged):  # somebody still drains; what he sends after the purge would stay
             return False
-        subjects = [subject_filter(consumer.subject_prefix, cursor.sync_id) for cursor in cursors]
-        try:
-            runner.run(lambda _orm: _purge_subjects(consumer, subjects), timeout_s=settings.BUDGET_S)
-        except (LinkError, TimeoutError) as error:
-            note_purge_trouble(consumer, error)
-            for cursor in filter(None, held):
-                cursor.release()
+        if purged and not _purge(consumer, [subject_filter(consumer.subject_prefix, c.sync_id) for c in purged]):
             return False
-    with transaction.atomic():
-        _delete(consumer, why="its messages are taken care of")
+        with transaction.atomic():
+            _delete(consumer, why="its messages are taken care of")
     return True
 
 

@@ -8,8 +8,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from consumers import inputs, jetstream, places, removal, scheduling, streams
-from consumers.connection import LinkError
+from consumers import asking, inputs, places, removal, scheduling, streams
 from consumers.models import ConsumerCursor, NatsConsumer
 from consumers.preflight import Check, Preflight
 from consumers.states import ConsumerState, DeliverPolicy, Messages
@@ -171,8 +170,9 @@ def create_stream(
 
     name  None: made from the subject prefix
     """
-    name = name or streams.recommended_name(consumer.subject_prefix)
-    _on_link(consumer, lambda link: streams.create(link, name, consumer.subject_prefix, replicas=replicas))
+    prefix = consumer.subject_prefix
+    name = name or streams.recommended_name(prefix)
+    asking.ask(consumer.nats_settings(), lambda link: streams.create(link, name, prefix, replicas=replicas))
     return _after_stream_change(consumer, by, "consumer.stream_created", name)
 
 
@@ -180,7 +180,7 @@ def allow_atomic(consumer: NatsConsumer, *, by: Any) -> list[dict[str, Any]]:
     """Switch atomic batches on for the consumer's stream, then run the checks. Raises Problem."""
     if not consumer.stream_name:
         raise Problem("The stream is not known yet.", next_step="Run the checks first.", kind="conflict", status=409)
-    _on_link(consumer, lambda link: streams.allow_atomic(link, consumer.stream_name))
+    asking.ask(consumer.nats_settings(), lambda link: streams.allow_atomic(link, consumer.stream_name))
     return _after_stream_change(consumer, by, "consumer.stream_changed", consumer.stream_name)
 
 
@@ -260,22 +260,6 @@ def _change_state(
     if not won and consumer.state == ConsumerState.REMOVING:
         raise Problem("This consumer is being removed.", kind="conflict", status=409)
     changes.announce(consumer.topic, "consumers")
-
-
-def _on_link(consumer: NatsConsumer, act: Callable[[jetstream.Link], Any]) -> Any:
-    async def work(_orm: runner.Orm) -> Any:
-        link = await jetstream.open_link(consumer.nats_settings())
-        try:
-            return await act(link)
-        finally:
-            await link.close()
-
-    try:
-        return runner.run(work, timeout_s=PREFLIGHT_S)
-    except LinkError as error:
-        raise Problem(error.message, kind=error.kind, next_step=error.next_step, status=409) from None
-    except TimeoutError:
-        raise Problem("NATS did not answer in time.", kind="broker", next_step="Try again.", status=409) from None
 
 
 def _after_stream_change(consumer: NatsConsumer, by: Any, action: str, stream: str) -> list[dict[str, Any]]:
