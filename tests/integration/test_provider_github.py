@@ -10,7 +10,6 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sandbox.process import running
 from syncs import connections, inputs, oauth_apps, services, tasks
 from syncs.models import Credential, Feed, Record, Sync
 from syncs.providers.github.catalogue import BY_ID, COLLECTIONS
@@ -39,19 +38,6 @@ TABLES = {
     "github:team_member": "team_members",
     "github:member": "members",
 }
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """A demo that nobody changes."""
-    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(tmp_path):
-    with running(tmp_path) as sandbox:
-        yield sandbox
 
 
 def repositories(sandbox) -> dict[str, dict]:

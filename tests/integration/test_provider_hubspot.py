@@ -11,7 +11,6 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from sandbox.process import running
 from syncs import connections, oauth, oauth_apps
 from syncs.models import Credential
 from syncs.providers.hubspot.catalogue import BY_ID, COLLECTIONS, Found
@@ -23,19 +22,6 @@ from tests.integration.provider_bench import Bench, Pasted
 CONTACT, DEAL, LINKS = "hubspot:contact", "hubspot:deal", "hubspot:contact_to_companies"
 CAR = "hubspot:custom:machine"
 DEMO_KEY = "pat-na1-sandbox-demo"
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """A demo account that nobody changes."""
-    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(tmp_path):
-    with running(tmp_path) as sandbox:
-        yield sandbox
 
 
 @asynccontextmanager

@@ -23,13 +23,6 @@ IN_TIME_S = 30
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """A demo site that nobody changes."""
-    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
     with running(tmp_path_factory.mktemp("jira")) as sandbox:
         yield sandbox

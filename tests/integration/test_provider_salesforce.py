@@ -2,26 +2,12 @@
 
 import pytest
 
-from sandbox.process import running
 from syncs.providers.kit import raw
 from syncs.providers.kit.errors import CollectionGone, CredentialsRefused, RateLimited, UpstreamFailed
 from tests.integration.provider_bench import salesforce
 
 CONTACT, INVOICE, ACCOUNT = "salesforce:contact", "salesforce:invoice__c", "salesforce:account"
 QUERIES = "/query"
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """A demo org that nobody changes."""
-    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(tmp_path):
-    with running(tmp_path) as sandbox:
-        yield sandbox
 
 
 def held(sandbox, name: str) -> dict[str, bytes]:

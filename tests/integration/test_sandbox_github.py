@@ -12,24 +12,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from sandbox.process import running
-
 TOKEN = "github_pat_sandbox_demo"
 DESCRIBED = json.loads(Path(__file__).with_name("github_openapi.json").read_text())
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """A demo that nobody changes."""
-    with running(tmp_path_factory.mktemp("planted"), seed="demo") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(tmp_path):
-    with running(tmp_path) as sandbox:
-        yield sandbox
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
