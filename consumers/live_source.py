@@ -17,7 +17,7 @@ from consumers import jetstream, live_rows, permissions, streams
 from consumers.connection import Denied, LinkError
 from consumers.jetstream import Link
 from consumers.live_rows import Shown
-from consumers.message import encode_token
+from consumers.message import subject_filter
 from consumers.models import NatsConsumer
 from consumers.stream_reader import StreamMessage, StreamReader
 from syncs import log as record_log
@@ -59,13 +59,8 @@ class Wish:
 
     def subject(self, consumer: NatsConsumer) -> str:
         """The filter on the stream. A consumer of one sync never looks beyond it."""
-        sync_id = consumer.sync_id or self.sync_id
-        parts = [consumer.subject_prefix]
-        if sync_id or self.collection:
-            parts.append(str(sync_id or "*"))
-        if self.collection:
-            parts.append(encode_token(self.collection))
-        return ".".join([*parts, ">"])
+        sync_id = consumer.sync_id or self.sync_id or ("*" if self.collection else None)
+        return subject_filter(consumer.subject_prefix, sync_id, self.collection or None)
 
     def finds(self, text: bytes) -> bool:
         return not self.text or self.text.casefold().encode() in text.lower() or self.text.encode() in text
