@@ -57,20 +57,16 @@ def _purge(consumer: NatsConsumer, subjects: list[str]) -> bool:
     try:
         runner.run(lambda _orm: _purge_subjects(consumer, subjects), timeout_s=settings.BUDGET_S)
     except (LinkError, TimeoutError) as error:
-        note_purge_trouble(consumer, error)
+        message = error.message if isinstance(error, LinkError) else "NATS did not answer in time."
+        NatsConsumer.objects.filter(pk=consumer.pk).update(
+            error_kind="broker",
+            error=f"The messages could not be removed from the stream: {message}"[:500],
+            next_step="Allow the user to publish $JS.API.STREAM.PURGE.<stream>, or remove again and leave the "
+            "messages.",
+        )
+        changes.announce(consumer.topic, "consumers")
         return False
     return True
-
-
-def note_purge_trouble(consumer: NatsConsumer, error: Exception) -> None:
-    """Tell on the consumer's page why messages could not be removed."""
-    message = error.message if isinstance(error, LinkError) else "NATS did not answer in time."
-    NatsConsumer.objects.filter(pk=consumer.pk).update(
-        error_kind="broker",
-        error=f"The messages could not be removed from the stream: {message}"[:500],
-        next_step="Allow the user to publish $JS.API.STREAM.PURGE.<stream>, or remove again and leave the messages.",
-    )
-    changes.announce(consumer.topic, "consumers")
 
 
 async def _purge_subjects(consumer: NatsConsumer, subjects: list[str]) -> None:
