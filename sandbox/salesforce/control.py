@@ -1,4 +1,4 @@
-"""What only Salesforce can be told by the control API: fields that come and go, merges, lost locators."""
+"""What only Salesforce can be told by the control API: fields that come and go, merges, locators, change events."""
 
 from __future__ import annotations
 
@@ -39,9 +39,31 @@ async def merge_records(request: Request) -> Any:
     return {"merged": [row.id for row in rows]}
 
 
+@plain
+async def publish_event(request: Request) -> Any:
+    """POST `{"entityName", "changeType", "recordIds"}` publishes a change event; DELETE forgets all that are kept."""
+    events = request.app.state.sandbox.sides["salesforce"].events
+    if request.method == "DELETE":
+        return {"forgotten": events.forget()}
+    asked = await body_of(request)
+    return {"replayId": events.publish(asked["entityName"], asked["changeType"], asked.get("recordIds", []))}
+
+
+@plain
+async def subscribers(request: Request) -> Any:
+    """Who listens to change events, by client id, and to what; DELETE forgets them all."""
+    streaming = request.app.state.sandbox.sides["salesforce"].streaming
+    told = {key: sorted(each.places) for key, each in streaming.subscribers.items()}
+    if request.method == "DELETE":
+        streaming.subscribers.clear()
+    return {"subscribers": told, "delivered": streaming.delivered()}
+
+
 ROUTES = [
     Route("/locators", forget_locators, methods=["DELETE"]),
     Route("/fields/{object}", change_fields, methods=["POST"]),
     Route("/fields/{object}/{field}", change_fields, methods=["DELETE"]),
+    Route("/salesforce/events", publish_event, methods=["POST", "DELETE"]),
+    Route("/salesforce/subscribers", subscribers, methods=["GET", "DELETE"]),
     Route("/records/salesforce/{collection}/{id}/merge", merge_records, methods=["POST"]),
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.clock import Clock, parse_time, salesforce_date, salesforce_time, whole_second
 from sandbox.rawjson import Fields, dump, join_object, load, split_object
+from sandbox.salesforce.change_events import ChangeEvents
 from sandbox.salesforce.derived import derive
 from sandbox.salesforce.errors import ApiError, unsupported_object
 from sandbox.salesforce.fields import Field
@@ -33,6 +34,7 @@ class Org:
         self.settings = settings
         self.objects: dict[str, SObject] = {}
         self.admin_id = record_id("005", 1)
+        self.events: ChangeEvents | None = None
         self.load_objects()
 
     # ---- objects and their fields
@@ -107,7 +109,7 @@ class Org:
         now_ms = old.stamp_ms if keep_stamp else self._later_stamp()
         fields = {**split_object(old.body), **changes}
         row = self._row(self.object(object_name), old.id, fields, old.version + 1, old.created_ms, now_ms, old.deleted)
-        self._write(object_name, [row])
+        self._write(object_name, [row], is_told=not keep_stamp)
         return row
 
     def delete(self, object_name: str, record: str, *, hard: bool = False) -> Row:
@@ -201,9 +203,11 @@ class Org:
         derive(sobject.name, body, salesforce_date(stamp_ms))
         return Row(new_id, created_ms, stamp_ms, version, deleted, None, join_object(body).decode())
 
-    def _write(self, object_name: str, rows: list[Row]) -> None:
-        delay_ms = round(self.settings().commit_delay_s * 1000)
-        self.store.write(self.shelf(object_name), rows, at_ms=self.clock.now_ms(), delay_ms=delay_ms)
+    def _write(self, object_name: str, rows: list[Row], *, is_told: bool = True) -> None:
+        delay_ms, now_ms = round(self.settings().commit_delay_s * 1000), self.clock.now_ms()
+        self.store.write(self.shelf(object_name), rows, at_ms=now_ms, delay_ms=delay_ms)
+        if self.events is not None and is_told:  # a formula's new value is told to nobody
+            self.events.note(object_name, rows, now_ms + delay_ms)
 
 
 def stored(value: bytes) -> bytes:

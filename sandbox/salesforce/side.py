@@ -11,8 +11,9 @@ from starlette.types import Scope
 
 from sandbox import apps
 from sandbox.faults import Fault
-from sandbox.salesforce import bulk_routes, control, oauth, records, rest
+from sandbox.salesforce import bulk_routes, cometd, control, oauth, records, rest
 from sandbox.salesforce.bulk import BulkJobs
+from sandbox.salesforce.change_events import ChangeEvents
 from sandbox.salesforce.errors import EDGE_PAGE, ApiError, invalid_locator, over_quota, unsupported_object
 from sandbox.salesforce.grants import Grants
 from sandbox.salesforce.org import Org
@@ -35,6 +36,10 @@ class Salesforce(Side):
         "lock_timeout": "400 QUERY_TIMEOUT",
         "no_read_right": "400 INVALID_TYPE, as for objects the user may not see",
     }
+    own_settings: ClassVar = {
+        "change_data_capture": "", "hold_s": 110.0, "events_max": 25_000, "streaming_clients": 20, "shows_setup": True,
+        "view_all": True,
+    }  # fmt: skip
     edge_page = EDGE_PAGE
     undeletes = True
     churned = records.CHURNED
@@ -70,9 +75,11 @@ class Salesforce(Side):
     def __init__(self, sandbox: Any):
         super().__init__(sandbox)
         self.org = Org(self.store, self.clock, lambda: sandbox.settings)
+        self.events = self.org.events = ChangeEvents(self.org, lambda: self.setting("change_data_capture"))
         self.grants = Grants(self.org)
         self.queries = Queries(self.org)
         self.bulk = BulkJobs(self.queries)
+        self.streaming = cometd.Streaming(self)
         self.schema_changed_ms = self.clock.now_ms()
 
     def schema_changed(self) -> None:
@@ -88,7 +95,7 @@ class Salesforce(Side):
             sandbox.keep_settings()
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [*oauth.ROUTES, *rest.ROUTES, *bulk_routes.ROUTES]
+        return [*oauth.ROUTES, *rest.ROUTES, *bulk_routes.ROUTES, *cometd.ROUTES]
 
     @classmethod
     def control_routes(cls) -> Sequence[BaseRoute]:
