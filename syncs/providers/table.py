@@ -16,6 +16,7 @@ def lines(provider: Provider) -> Iterator[str]:
     yield f"## {provider.label}"
     yield ""
     yield f"API: <{provider.docs}>. Credentials: {kinds}. Looks for changes every {provider.poll_s} s by default."
+    yield f"Tells of changes by itself: {_told(provider)}."
     yield ""
     yield "| Collection | Records | Upstream | Looks | Deletions | Ids compared | Remembers | Note |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -28,6 +29,13 @@ def lines(provider: Provider) -> Iterator[str]:
     for dropped in provider.dropped:
         yield f"- {dropped}"
     yield ""
+
+
+def _told(provider: Provider) -> str:
+    """How the provider lets us know at once, where it does."""
+    if provider.stream is not None:
+        return f"by {provider.stream.name}, where that is switched on"
+    return "by webhooks" if provider.webhook is not None else "no"
 
 
 def _looks(each: Collection) -> str:

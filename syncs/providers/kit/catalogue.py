@@ -15,6 +15,7 @@ from syncs.providers.kit.quota import Quota
 if TYPE_CHECKING:
     from syncs.providers.kit.client import Client
     from syncs.providers.kit.reading import Reader
+    from syncs.providers.kit.streaming import Stream
     from syncs.providers.kit.webhooks import Webhook
 
 
@@ -307,6 +308,7 @@ class Provider:
     check_host       a login host someone typed -> the same, cleaned; raises BadHost
     dropped          what does not arrive as sent, in words, for the docs
     webhook          how it tells of changes by itself; None where it does not
+    stream           the same over a connection that we hold open
     """
 
     key: str
@@ -330,6 +332,7 @@ class Provider:
     check_host: Callable[[str], str] = clean_url
     dropped: tuple[str, ...] = ()
     webhook: "Webhook | None" = None
+    stream: "Stream | None" = None
 
     def kind(self, key: str) -> CredentialKind:
         """The credential kind of that key. Raises KeyError."""

@@ -111,9 +111,11 @@ class Client:
         """
         return await self.send("GET", path, params=params, headers=headers)
 
-    async def post(self, path: str, json: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST a JSON body. Only for requests that may be repeated: a lost answer is asked for again."""
-        return await self.send("POST", path, json=json, headers=headers)
+    async def post(
+        self, path: str, json: Any = None, headers: Mapping[str, str] | None = None, *, most_tries: int = 0
+    ) -> Answer:
+        """POST a JSON body. Unless `most_tries` is 1 it must be repeatable: a lost answer is asked for again."""
+        return await self.send("POST", path, most_tries=most_tries, json=json, headers=headers)
 
     def server_now(self) -> datetime:
         """The provider's time in its latest `Date` header, never later than ours. Raises UnexpectedShape before any."""
@@ -137,11 +139,16 @@ class Client:
         """The access that requests go out with."""
         return await self._source.access()
 
-    async def send(self, method: str, path: str, *, is_json: bool = True, **parts: Any) -> Answer:
+    async def renew(self, refused: Access) -> Access:
+        """Fresh access in place of what was refused inside an answer that looks good. Raises CredentialsRefused."""
+        return await self._source.renew(refused)
+
+    async def send(self, method: str, path: str, *, is_json: bool = True, most_tries: int = 0, **parts: Any) -> Answer:
         """One good answer, or what went wrong.
 
         1. A refused token is renewed once, and the request repeated.
-        2. A transient fault (no connection, 5xx, broken body) is tried three times, with growing, jittered waits.
+        2. A transient fault (no connection, 5xx, broken body) is tried three times (or `most_tries`), with growing,
+           jittered waits.
         3. A rate limit pauses every request of this client; a short one is sat out, a long one is raised.
         4. A host whose name is gone has moved, perhaps: renewed access names the new one.
 
@@ -176,7 +183,7 @@ class Client:
                     continue
                 error = failed
             tries += 1
-            if tries >= TRIES or self._clock() >= self._give_up_at:
+            if tries >= (most_tries or TRIES) or self._clock() >= self._give_up_at:
                 raise error
             await self._sleep(FIRST_WAIT_S * 2 ** (tries - 1) * (0.5 + self._random() / 2))
 

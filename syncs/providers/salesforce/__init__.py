@@ -3,7 +3,8 @@
 Docs    https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest, API version 67.0 (Summer '26)
 Limits  requests of 24 hours per org, told by `Sforce-Limit-Info` on every answer; 4 requests at once are safe
 Parts   catalogue (objects and ids), schema (fields, shape), soql (queries), rest and bulk (rows), backfill, changes,
-        reader, signin (hosts, tokens), minting (access without a person), errors
+        reader, streaming and change_events (what it tells by itself), signin (hosts, tokens), minting (access without a
+        person), errors
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from syncs.providers.salesforce.errors import QUOTA_PAUSE_S, classify
 from syncs.providers.salesforce.minting import CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_PATH
 from syncs.providers.salesforce.reader import SalesforceReader
 from syncs.providers.salesforce.signin import HOSTS, check_host, token_error, token_grant
+from syncs.providers.salesforce.streaming import STREAM
 
 OAUTH = OAuth2(
     authorize_path="/services/oauth2/authorize",
@@ -127,6 +129,7 @@ PROVIDER = Provider(
     check_host=check_host,
     poll_s=60,
     concurrency=4,
+    stream=STREAM,
     collections=STANDARD,
     dropped=(
         "`attributes` (type and URL of the record), on every level.",
