@@ -179,10 +179,10 @@ def add_counts(credential_id: UUID, sent: Mapping[UUID, Mapping[str, int]]) -> N
 
 
 class Tally:
-    """Requests of a page or the API: they are no sync's, and have no share."""
+    """Requests of a page, the API or a listener: they are no sync's, and have no share."""
 
-    def __init__(self) -> None:
-        self.sent, self.told = 0, dict[str, Told]()
+    def __init__(self, purpose: Purpose = Purpose.ASKING) -> None:
+        self.purpose, self.sent, self.told = purpose, 0, dict[str, Told]()
 
     async def before_leaving(self) -> None:
         self.sent += 1
@@ -191,7 +191,8 @@ class Tally:
         self.told[quota.name] = Told(quota, timezone.now())
 
     def save(self, credential: Credential) -> None:
-        """Write down what was sent and told."""
-        if self.told:
-            save_told(credential, self.told)
-        add_counts(credential.pk, {NO_SYNC: {Purpose.ASKING: self.sent}})
+        """Write down what was sent and told since the last time."""
+        sent, told, self.sent, self.told = self.sent, self.told, 0, {}
+        if told:
+            save_told(credential, told)
+        add_counts(credential.pk, {NO_SYNC: {self.purpose: sent}})

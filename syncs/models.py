@@ -120,6 +120,29 @@ class Webhook(Troubled):
         return f"Webhook of {self.credential_id}"
 
 
+class ChangeStream(Leased, Troubled):
+    """A connection to the provider that is held open while syncs run, and tells of changes. Hints only (listening.py).
+
+    Whoever holds the lease listens; the others stand by.
+    """
+
+    credential = models.OneToOneField(Credential, on_delete=models.CASCADE, related_name="change_stream")
+    place = models.JSONField(default=dict, blank=True, help_text="Where to go on; the provider's meaning.")
+    lacking = models.JSONField(default=list, blank=True, help_text="What it does not tell of: `id`, `title`, `step`.")
+    is_offered = models.BooleanField(default=True, help_text="It tells of something of what is synced.")
+    connected_at = models.DateTimeField(null=True, blank=True, help_text="By who holds the lease; null: not now.")
+    heard_at = models.DateTimeField(null=True, blank=True, help_text="Last sign of life.")
+    last_event_at = models.DateTimeField(null=True, blank=True)
+    received = models.PositiveBigIntegerField(default=0, help_text="Records it named.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Not tried before then.")
+
+    class Meta:
+        ordering = ["credential"]
+
+    def __str__(self) -> str:
+        return f"Change events of {self.credential_id}"
+
+
 class PendingConnection(models.Model):
     """An OAuth redirect under way: what must still be known when the person comes back."""
 
@@ -207,7 +230,7 @@ class Purpose(models.TextChoices):
 
     BACKFILL = "backfill", "Reading history"
     POLLING = "polling", "Looking for changes"
-    WEBHOOKS = "webhooks", "Following webhooks"
+    WEBHOOKS = "webhooks", "Following webhooks and change events"
     SWEEP = "sweep", "Comparing and reading again"
     ASKING = "asking", "Tests and estimates"
 
@@ -388,7 +411,7 @@ class SeenBy(models.TextChoices):
     FEED = "feed", "Looking for changes"
     SWEEP = "sweep", "Comparing ids"
     REREAD = "reread", "Reading again"
-    WEBHOOK = "webhook", "Webhook"
+    WEBHOOK = "webhook", "Told by the provider"
     REMOVAL = "removal", "Collection removed"
 
 

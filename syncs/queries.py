@@ -13,9 +13,11 @@ from syncs import budget, census, forecasting, sweeping
 from syncs.catalogue import PROVIDERS
 from syncs.connections import spec_of
 from syncs.coverage import Coverage, coverage
+from syncs.engine.forecast import span_in_words
 from syncs.hook_rows import HookRow, hook_row
 from syncs.models import Credential, Feed, OAuthApp, Record, RecordChange, SchemaChange, Sync, SyncCollection
 from syncs.states import CredentialState, Phase, SyncState
+from syncs.stream_rows import StreamRow, stream_row
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class SyncRow:
     held_deletes: int = 0
     changed_at: datetime | None = None
     hook: HookRow | None = None
+    stream: StreamRow | None = None
+    collection_ids: set[str] = field(default_factory=set)
     slowest_pace_s: int = 0
 
     @property
@@ -99,10 +103,13 @@ def trouble_of(unit: Any, about: str) -> Trouble | None:
     return Trouble(about, unit.error, unit.next_step, unit.failed_at) if unit.error else None
 
 
+WITH_CREDENTIAL = ("credential__webhook", "credential__change_stream", "credential__oauth_app")
+
+
 def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRow]:
     """All syncs an actor may see, with what lists tell of each; three queries however many there are."""
     chosen = Sync.objects.visible_to(actor) if syncs is None else syncs
-    rows = {sync.pk: SyncRow(sync) for sync in chosen.select_related("credential__webhook", "credential__oauth_app")}
+    rows = {sync.pk: SyncRow(sync) for sync in chosen.select_related(*WITH_CREDENTIAL)}
     for row in SyncCollection.objects.filter(sync__in=list(rows)).exclude(phase=Phase.REMOVING):
         _add_collection(rows[row.sync_id], row)
     for feed in Feed.objects.filter(sync__in=list(rows)):
@@ -114,6 +121,7 @@ def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRo
             summary.troubles.append(found)
     for summary in rows.values():
         summary.hook = hook_row(summary.sync.credential, summary.changed_at)
+        summary.stream = _stream(summary)
         if found := share_trouble(summary.sync):
             summary.troubles.insert(0, found)
         if found := credential_trouble(summary.sync.credential):
@@ -121,8 +129,19 @@ def sync_rows(actor: Any, *, syncs: QuerySet[Sync] | None = None) -> list[SyncRo
     return list(rows.values())
 
 
+def _stream(summary: SyncRow) -> StreamRow | None:
+    return stream_row(
+        summary.sync.credential,
+        is_wanted=summary.sync.state == SyncState.ACTIVE,
+        changed_at=summary.changed_at,
+        pace=f"every {span_in_words(summary.pace_s)}",
+        only=summary.collection_ids,
+    )
+
+
 def _add_collection(summary: SyncRow, row: SyncCollection) -> None:
     summary.collections_total += 1
+    summary.collection_ids.add(row.collection_id)
     summary.live_records += row.live_count
     summary.held_deletes += row.held_deletes
     if row.changed_at and (summary.changed_at is None or row.changed_at > summary.changed_at):

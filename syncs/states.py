@@ -20,6 +20,16 @@ class HookState(models.TextChoices):
     ENDED = "ended", "Ended"
 
 
+class StreamState(models.TextChoices):
+    """How a connection that is held open for change events is doing."""
+
+    CONNECTING = "connecting", "Connecting"
+    LISTENING = "listening", "Listening"
+    ABSENT = "absent", "Not offered"
+    INTERRUPTED = "interrupted", "Interrupted"
+    IDLE = "idle", "Not listening"
+
+
 class SyncState(models.TextChoices):
     ACTIVE = "active", "Running"
     PAUSED = "paused", "Paused"
@@ -60,6 +70,11 @@ COLOURS = {
     HookState.SILENT: "orange",
     HookState.REFUSED: "red",
     HookState.ENDED: "red",
+    StreamState.CONNECTING: "azure",
+    StreamState.LISTENING: "green",
+    StreamState.ABSENT: "secondary",
+    StreamState.INTERRUPTED: "orange",
+    StreamState.IDLE: "secondary",
     SyncState.ACTIVE: "green",
     SyncState.PAUSED: "secondary",
     SyncState.REMOVING: "orange",
@@ -80,6 +95,11 @@ ICONS = {
     HookState.SILENT: "alert-triangle",
     HookState.REFUSED: "alert-triangle",
     HookState.ENDED: "alert-triangle",
+    StreamState.CONNECTING: "refresh",
+    StreamState.LISTENING: "bolt",
+    StreamState.ABSENT: "history",
+    StreamState.INTERRUPTED: "alert-triangle",
+    StreamState.IDLE: "player-pause",
     SyncState.ACTIVE: "circle-check",
     SyncState.PAUSED: "player-pause",
     SyncState.REMOVING: "trash",

@@ -56,6 +56,7 @@ urlpatterns = [
     path("connections/<uuid:pk>/webhook/set-up/", webhook.webhook_set_up, name="webhook_set_up"),
     path("connections/<uuid:pk>/webhook/secret/", webhook.webhook_secret, name="webhook_secret"),
     path("connections/<uuid:pk>/webhook/remove/", webhook.webhook_remove, name="webhook_remove"),
+    path("connections/<uuid:pk>/change-events/", webhook.change_events, name="change_events"),
     path("connections/<uuid:pk>/fields/<str:collection_id>/", connections.collection_fields, name="collection_fields"),
     path("syncs/", syncs.sync_list, name="list"),
     path("syncs/new/", wizard.create, name="create"),

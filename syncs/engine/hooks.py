@@ -34,3 +34,25 @@ def state_of(
     if changed_at is not None and changed_at - last_event_at > SILENT_AFTER:
         return "silent"
     return "receiving"
+
+
+StreamState = Literal["connecting", "listening", "absent", "interrupted", "idle"]
+
+
+def stream_state_of(
+    *, is_wanted: bool, is_held: bool, connected_at: datetime | None, is_offered: bool, error: str
+) -> StreamState:
+    """The state of a connection that is held open for change events.
+
+    is_wanted     a sync runs that it is for
+    is_held       a process has its lease
+    connected_at  since when that process is connected
+    is_offered    the provider tells of some of what is synced
+    """
+    if not is_wanted:
+        return "idle"
+    if error:
+        return "interrupted"
+    if not is_offered:
+        return "absent"
+    return "listening" if is_held and connected_at is not None else "connecting"

@@ -15,7 +15,7 @@ from syncs.forecasting import Costs
 from syncs.models import SchemaChange, Sync, SyncCollection
 from syncs.queries import SyncRow
 from syncs.schemas.credentials import CredentialOut, Health, InlineCredential
-from syncs.schemas.webhooks import WebhookBrief
+from syncs.schemas.webhooks import ChangeEventsOut, WebhookBrief
 from syncs.states import Phase
 
 Json = dict[str, Any]
@@ -305,6 +305,9 @@ class SyncOut(Schema):
     pace_s: int = Field(description="Seconds between looks now.")
     on_drift: OnDrift = Field(description=ON_DRIFT)
     webhook: WebhookBrief | None = Field(description="Near real time; null where no webhook is set up.")
+    change_events: ChangeEventsOut | None = Field(
+        description="The same over a connection held open; null where the provider has none, or nobody listened yet."
+    )
     quota_percent: int = Field(description="Percent of the provider's allowance that it may use.")
     waits_until: datetime | None = Field(description="Its share is used, or the provider asked us to wait: till then.")
     forecast: ForecastOut | None = Field(description="Null while it does not run.")
@@ -336,6 +339,7 @@ class SyncOut(Schema):
             credential=CredentialOut.of(sync.credential),
             initial_backfill_completed_at=read,
             webhook=WebhookBrief.of(row.hook) if row.hook else None,
+            change_events=ChangeEventsOut.of(row.stream) if row.stream else None,
             waits_until=_waits_until(sync),
             forecast=_forecast(sync, collections),
         )

@@ -8,8 +8,9 @@ from ninja import Field, Schema
 
 from sequin_console.common.rest import MASK, Body, TroubleOut
 from syncs import webhooks
-from syncs.engine.hooks import State
+from syncs.engine.hooks import State, StreamState
 from syncs.hook_rows import HookRow
+from syncs.stream_rows import StreamRow
 
 Json = dict[str, Any]
 STATUS = (
@@ -35,6 +36,40 @@ class WebhookBrief(Schema):
     @classmethod
     def of(cls, hook: HookRow) -> "WebhookBrief":
         return cls(status=hook.name, last_event_at=hook.row.last_event_at)
+
+
+STREAM_STATUS = (
+    "`connecting`; `listening`; `absent`: the provider offers none for what is synced; `interrupted`: `message` says "
+    "why, and it is tried again; `idle`: the sync does not run."
+)
+
+
+class NotTold(Schema):
+    """Collections of which the provider does not tell: they are looked at, at the sync's interval."""
+
+    titles: list[str]
+    next_step: str = Field(description="What a person can do about it.")
+
+
+class ChangeEventsOut(Schema):
+    """How listening to the provider's change events is doing."""
+
+    status: StreamState = Field(description=STREAM_STATUS)
+    last_event_at: datetime | None
+    message: str = Field(description="What is the matter; empty when nothing is.")
+    next_step: str
+    not_told: list[NotTold]
+
+    @classmethod
+    def of(cls, stream: StreamRow) -> "ChangeEventsOut":
+        not_told = [NotTold(titles=list(each.titles), next_step=each.step) for each in stream.lacking]
+        return cls(
+            status=stream.name,
+            last_event_at=stream.row.last_event_at,
+            message=stream.message,
+            next_step=stream.next_step,
+            not_told=not_told,
+        )
 
 
 class WebhookOut(WebhookBrief):

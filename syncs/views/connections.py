@@ -33,7 +33,7 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 def connection(request: HttpRequest, pk: UUID) -> HttpResponse:
-    rows = Credential.objects.visible_to(request.user).select_related("oauth_app", "webhook")
+    rows = Credential.objects.visible_to(request.user).select_related("oauth_app", "webhook", "change_stream")
     credential = get_object_or_404(rows, pk=pk)
     context = {
         **webhook_context(credential, request.user),

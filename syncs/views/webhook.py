@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from sequin_console.accounts.rights import Right, may
 from sequin_console.common import web
 from sequin_console.common.problems import Problem
-from syncs import hook_rows, webhooks
+from syncs import hook_rows, stream_rows, webhooks
 from syncs.catalogue import PROVIDERS
 from syncs.connection_forms import SigningSecretForm
 from syncs.models import Credential, Webhook
@@ -22,10 +22,17 @@ from syncs.models import Credential, Webhook
 @never_cache
 def webhook(request: HttpRequest, pk: UUID) -> HttpResponse:
     """How the connection's webhook is doing; the part of its card that reloads by itself."""
-    rows = Credential.objects.visible_to(request.user).select_related("oauth_app", "webhook")
+    rows = Credential.objects.visible_to(request.user).select_related("oauth_app", "webhook", "change_stream")
     credential = get_object_or_404(rows, pk=pk)
     context = webhook_context(credential, request.user)
     return web.page_or_fragment(request, "syncs/webhook.html", "syncs/_webhook_state.html", context)
+
+
+def change_events(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """How listening to the provider's change events is doing; the part of the card that reloads by itself."""
+    credential = get_object_or_404(Credential.objects.visible_to(request.user).select_related("change_stream"), pk=pk)
+    context = webhook_context(credential, request.user)
+    return web.page_or_fragment(request, "syncs/change_events.html", "syncs/_stream_state.html", context)
 
 
 @require_POST
@@ -67,6 +74,8 @@ def webhook_context(credential: Credential, user: Any) -> dict[str, Any]:
     """What the card shows. Address and secret only to those who may set it up."""
     provider = PROVIDERS[credential.provider]
     context: dict[str, Any] = {"credential": credential, "provider": provider}
+    if provider.stream is not None:
+        context["stream"] = stream_rows.of_credential(credential, hook_rows.last_change(credential))
     if provider.webhook is None:
         return context
     hook = hook_rows.hook_row(credential, hook_rows.last_change(credential))

@@ -47,7 +47,7 @@ DESCRIBED = {
     "collections": [{"id": "things", "title": "Things", "path": "/things"}],
 }
 PUBLIC = {"oauth_callback", "oauth_start", "oauth_sites", "hook"}
-SEEN_BY_ALL = {"connections", "connection", "webhook", "list", "detail", "records", "record"}
+SEEN_BY_ALL = {"connections", "connection", "webhook", "change_events", "list", "detail", "records", "record"}
 FOR_ADMINS = {"oauth_app_create", "oauth_app_edit", "oauth_app_delete"} | {
     name for name in NAMES if name.startswith("custom_provider")
 }
@@ -132,7 +132,8 @@ def path_of(name: str, sync: Sync, app: OAuthApp) -> str:
         "row": row.pk,
         "pk": sync.pk,
     }
-    if name.startswith(("connection_", "oauth_again", "collection_fields", "webhook")) or name == "connection":
+    of_connections = ("connection_", "oauth_again", "collection_fields", "webhook", "change_events")
+    if name.startswith(of_connections) or name == "connection":
         values["pk"] = sync.credential_id
     if name.startswith("custom_provider"):
         values["pk"] = described().pk
@@ -246,6 +247,7 @@ def test_sync_page_takes_the_same_queries_for_one_collection_and_for_four(upstre
         ("connections", "connections"),
         ("connection", "connection-state"),
         ("webhook", "webhook-state"),
+        ("change_events", "change-events"),
         ("list", "sync-rows"),
         ("detail", "sync-state"),
         ("records", "record-rows"),

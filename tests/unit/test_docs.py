@@ -9,7 +9,7 @@ from django.db import models
 
 from consumers.states import ConsumerState, Messages, Promise
 from syncs.providers import PROVIDERS
-from syncs.states import CredentialState, HookState, Phase, Removal, SyncState
+from syncs.states import CredentialState, HookState, Phase, Removal, StreamState, SyncState
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 OURS = ("sequin_console", "sequin_console.accounts", "syncs", "consumers")
@@ -26,7 +26,7 @@ def test_every_command_is_described(command: str) -> None:
 
 @pytest.mark.parametrize(
     "states",
-    [CredentialState, HookState, SyncState, Phase, Removal, ConsumerState, Messages, Promise],
+    [CredentialState, HookState, StreamState, SyncState, Phase, Removal, ConsumerState, Messages, Promise],
     ids=lambda s: s.__name__,
 )
 def test_every_state_is_described(states: type[models.TextChoices]) -> None:

@@ -13,7 +13,7 @@ from consumers import tasks as consumer_tasks
 from sequin_console import housekeeping
 from sequin_console.common import heartbeats, leases, task_queue, trace
 from sequin_console.common.models import Duty
-from syncs import public_ids
+from syncs import listening, public_ids
 from syncs import tasks as sync_tasks
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         Duty.objects.get_or_create(name="scheduler")
         own, duty = chores(), None
+        listener = listening.Listener()
+        attending = Chore("change events", BEAT_S, listener.attend)  # standing by or not: each connection has a lease
         while not stop.is_set():
             try:
                 duty = hold(duty)
@@ -42,11 +44,13 @@ class Command(BaseCommand):
                     with trace.span("tick"):
                         for chore in own:
                             chore.run_if_due()
+                attending.run_if_due()
             except DatabaseError as error:  # the database is away: the only thing to do is to wait for it
                 log.warning("scheduler waits for the database", error=type(error).__name__)
                 duty = None
             close_old_connections()
             stop.wait(TICK_S)
+        listener.stop()
         if duty is not None:
             duty.release()
 
