@@ -25,6 +25,17 @@ def connect(secret: str = KEY) -> str:
     return str(connections.create_credential(data, by=None).pk)
 
 
+def connect_salesforce(grant: dict[str, str]) -> str:
+    """A connection to the sandbox's Salesforce, by what its control API granted; its id."""
+    from syncs import connections, oauth_apps
+
+    names = {"client_id": grant["client_id"], "client_secret": grant["client_secret"]}
+    app = oauth_apps.create({"provider": "salesforce", "name": "Benchmark", **names}, by=None)
+    data = {"provider": "salesforce", "kind": "salesforce", "name": "Benchmark", "oauth_app": app}
+    secrets, place = {"refresh_token": grant["refresh_token"]}, {"instance_url": grant["instance_url"]}
+    return str(connections.create_credential({**data, "secrets": secrets, "settings": place}, by=None).pk)
+
+
 def create_sync(name: str, credential: str, poll_s: int = 86_400, collections: tuple[str, ...] = (COLLECTION,)) -> Any:
     """A sync; its id, and when its creation was asked for."""
     from syncs import services
@@ -100,7 +111,10 @@ def main(more: Iterable[Callable[..., Any]] = ()) -> None:
     """Serve until nobody asks any more. `more`: deeds besides those above."""
     deeds = {
         deed.__name__: deed
-        for deed in (connect, create_sync, create_consumer, remove_consumer, set_up_webhook, resync, read_only, *more)
+        for deed in (
+            *(connect, connect_salesforce, create_sync, create_consumer, remove_consumer, set_up_webhook, resync),
+            *(read_only, *more),
+        )
     }
     django.setup()
     from sequin_console import demo

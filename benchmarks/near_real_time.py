@@ -1,8 +1,9 @@
 """From a change upstream to the stream: `python -m benchmarks.near_real_time [--quick]`.
 
 The sandbox plays Stripe. Its customers are changed one after the other, at random moments; a subscriber notes when it
-is given each version. Once with a webhook and a look a day, once without and a look every two seconds. Noted is the
-time from just before the change is asked for, so the sandbox's own part is in it.
+is given each version. Once with a webhook and a look a day, once without and a look every two seconds; and Salesforce's
+contacts by change events, with a look a day. Noted is the time from just before the change is asked for, so the
+sandbox's own part is in it.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import json
 import random
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +25,44 @@ from tests.nats_server import free_port
 
 CUSTOMERS, PAUSE_S, GRACE_S = 20, (0.1, 0.5), 30.0
 KEY = "rk_test_sandbox_demo"
-MODES = {"webhook": 86_400, "polling every 2 s": 2}
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How changes are found: of which records, at which interval, and what is done once history is read."""
+
+    provider: str = "stripe"
+    name: str = "customers"
+    collection: str = "stripe:customer"
+    field: str = "name"
+    poll_s: int = DAY_S
+    version: Callable[[Any], tuple[str, str]] = lambda record: (record["id"], record["metadata"]["sandbox_version"])
+
+    @property
+    def path(self) -> str:
+        return f"records/{self.provider}/{self.name}"
+
+
+MODES = {
+    "webhook": Mode(),
+    "polling every 2 s": Mode(poll_s=2),
+    "change events": Mode(
+        "salesforce",
+        "Contact",
+        "salesforce:contact",
+        "LastName",
+        version=lambda record: (record["Id"], str(record["Sandbox_Version__c"])),
+    ),
+}
 
 
 class Versions:
-    """When each version of each customer came, by (id, version)."""
+    """When each version of each record came, by (id, version)."""
 
-    def __init__(self, jetstream: Jetstream, prefix: str) -> None:
+    def __init__(self, jetstream: Jetstream, prefix: str, mode: Mode) -> None:
         self.seen: dict[tuple[str, str], float] = {}
+        self._mode = mode
         self._jetstream = jetstream
         self._subscription = jetstream.run(self._subscribe(prefix))
 
@@ -38,23 +71,25 @@ class Versions:
 
     async def _take(self, message: Any) -> None:
         now, record = time.time(), json.loads(message.data)["data"]
-        self.seen.setdefault((record["id"], record["metadata"]["sandbox_version"]), now)
+        self.seen.setdefault(self._mode.version(record), now)
 
     def close(self) -> None:
         self._jetstream.run(self._subscription.unsubscribe())
 
 
 class Upstream:
-    """The sandbox's Stripe, as `running_product` takes an upstream."""
+    """The sandbox, as `running_product` takes an upstream."""
 
     def __init__(self, sandbox: RunningSandbox) -> None:
         self.url, self.pid = sandbox.stripe, sandbox.process.pid
 
 
-def measure_one(sandbox: RunningSandbox, scale: Scale, mode: str, server: Any, redis_url: str) -> dict[str, Any]:
+def measure_one(sandbox: RunningSandbox, scale: Scale, title: str, server: Any, redis_url: str) -> dict[str, Any]:
     """Milliseconds from change to arrival."""
+    mode = MODES[title]
     sandbox.control("POST", "reset", {"seed": "empty"})
-    ids = sandbox.control("POST", "records/stripe/customers", [{"name": f"n{n}"} for n in range(CUSTOMERS)])["ids"]
+    sandbox.control("POST", "settings", {"salesforce_change_data_capture": "Contact"})
+    ids = sandbox.control("POST", mode.path, [{mode.field: f"n{n}"} for n in range(CUSTOMERS)])["ids"]
     upstream: Any = Upstream(sandbox)
     with (
         servers.nats() as (nats, jetstream),
@@ -62,28 +97,37 @@ def measure_one(sandbox: RunningSandbox, scale: Scale, mode: str, server: Any, r
     ):
         port = free_port()
         ours.environ["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+        ours.environ["SEQUIN_PROVIDER_URLS"] = json.dumps({key: sandbox.side(key) for key in ("stripe", "salesforce")})
         ours.start(web=True, port=port)
         place = {"prefix": deployed.PREFIX, "host": nats.host, "port": nats.port}
         ours.hands.do("create_consumer", name="near", **place)
-        credential = ours.hands.do("connect", secret=KEY)
-        ours.hands.do("create_sync", name="near", credential=credential, poll_s=MODES[mode])
-        versions = Versions(jetstream, deployed.PREFIX)
+        if mode.provider == "salesforce":
+            grant = sandbox.control("POST", "grants", {"provider": "salesforce"})
+            credential = ours.hands.do("connect_salesforce", grant=grant)
+        else:
+            credential = ours.hands.do("connect", secret=KEY)
+        picked = {"collections": [mode.collection], "poll_s": mode.poll_s}
+        ours.hands.do("create_sync", name="near", credential=credential, **picked)
+        versions = Versions(jetstream, deployed.PREFIX, mode)
         with contextlib.closing(versions):
             eventually(lambda: len(versions.seen) == CUSTOMERS, GRACE_S, "the customers did not arrive")
             eventually(lambda: ours.read_at() > 0, GRACE_S, "the history was not read")
-            if mode == "webhook":
+            if title == "webhook":
                 assert ours.hands.do("set_up_webhook", credential=credential), "not registered"
-            waits = _change(sandbox, versions, ids, scale.latency_s * 2)
+            if title == "change events":
+                is_heard = lambda: bool(sandbox.control("GET", "salesforce/subscribers")["subscribers"])  # noqa: E731
+                eventually(is_heard, GRACE_S, "nobody listens")
+            waits = _change(sandbox, versions, ids, scale.latency_s * 2, mode)
     return {"changes": len(waits), "ms": figures.latency_ms(waits)}
 
 
-def _change(sandbox: RunningSandbox, versions: Versions, ids: list[str], seconds: float) -> list[float]:
-    """Change customers for so long; how long each change took to arrive. The first few only warm up."""
+def _change(sandbox: RunningSandbox, versions: Versions, ids: list[str], seconds: float, mode: Mode) -> list[float]:
+    """Change records for so long; how long each change took to arrive. The first few only warm up."""
     dice, asked = random.Random(7), {}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         key, at = dice.choice(ids), time.time()
-        changed = sandbox.control("PATCH", f"records/stripe/customers/{key}", {"name": f"at {at}"})
+        changed = sandbox.control("PATCH", f"{mode.path}/{key}", {mode.field: f"at {at}"})
         asked[(key, str(changed["version"]))] = at
         time.sleep(dice.uniform(*PAUSE_S))
     # A change that was overtaken by the record's next one is in that one's message.
