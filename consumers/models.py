@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from consumers.connection import NatsSettings
-from consumers.states import COLOURS, ICONS, ConsumerState, DeliverPolicy, Messages, Promise
+from consumers.states import ConsumerState, DeliverPolicy, Messages, Promise
 from sequin_console.accounts.rights import RightsQuerySet
 from sequin_console.common.fields import EncryptedJSONField
 from sequin_console.common.leases import Leased
@@ -80,11 +80,11 @@ class NatsConsumer(Troubled):
 
     @property
     def state_colour(self) -> str:
-        return COLOURS[ConsumerState(self.state)]
+        return ConsumerState(self.state).colour
 
     @property
     def state_icon(self) -> str:
-        return ICONS[ConsumerState(self.state)]
+        return ConsumerState(self.state).icon
 
     @property
     def secret_names(self) -> list[str]:

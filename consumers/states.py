@@ -2,12 +2,14 @@
 
 from django.db import models
 
+from sequin_console.common.states import State
 
-class ConsumerState(models.TextChoices):
-    ACTIVE = "active", "Delivering"
-    PAUSED = "paused", "Paused"
-    ERROR = "error", "In trouble"
-    REMOVING = "removing", "Being removed"
+
+class ConsumerState(State):
+    ACTIVE = "active", "green", "circle-check", "Delivering"
+    PAUSED = "paused", "secondary", "player-pause", "Paused"
+    ERROR = "error", "red", "alert-triangle", "In trouble"
+    REMOVING = "removing", "orange", "trash", "Being removed"
 
 
 class DeliverPolicy(models.TextChoices):
@@ -30,20 +32,6 @@ class Messages(models.TextChoices):
     TOMBSTONES = "tombstones", "Mark every record as deleted"
     PURGE = "purge", "Remove the messages from the stream"
 
-
-COLOURS = {
-    ConsumerState.ACTIVE: "green",
-    ConsumerState.PAUSED: "secondary",
-    ConsumerState.ERROR: "red",
-    ConsumerState.REMOVING: "orange",
-}
-
-ICONS = {
-    ConsumerState.ACTIVE: "circle-check",
-    ConsumerState.PAUSED: "player-pause",
-    ConsumerState.ERROR: "alert-triangle",
-    ConsumerState.REMOVING: "trash",
-}
 
 DELIVERING = (ConsumerState.ACTIVE, ConsumerState.ERROR)
 """States in which records go out; one in trouble keeps trying, with back-off."""

@@ -13,7 +13,7 @@ from syncs.catalogue import PROVIDERS
 from syncs.engine import hooks
 from syncs.models import Credential, SyncCollection, Webhook
 from syncs.providers.kit.webhooks import Webhook as Way
-from syncs.states import COLOURS, ICONS, HookState
+from syncs.states import HookState
 
 PATIENCE = timedelta(hours=1)  # with a webhook that has never told of anything
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -32,14 +32,6 @@ class HookRow:
     @property
     def state(self) -> HookState:
         return HookState(self.name)
-
-    @property
-    def state_colour(self) -> str:
-        return COLOURS[self.state]
-
-    @property
-    def state_icon(self) -> str:
-        return ICONS[self.state]
 
 
 def hook_row(credential: Credential, changed_at: datetime | None) -> HookRow | None:

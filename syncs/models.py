@@ -10,7 +10,7 @@ from sequin_console.accounts.rights import RightsQuerySet
 from sequin_console.common.fields import EncryptedJSONField
 from sequin_console.common.leases import Leased
 from sequin_console.common.troubled import Troubled
-from syncs.states import COLOURS, ICONS, CredentialState, OnDrift, Phase, Removal, SyncState
+from syncs.states import CredentialState, OnDrift, Phase, Removal, SyncState
 
 
 class CustomProvider(models.Model):
@@ -89,11 +89,11 @@ class Credential(Leased, Troubled):
 
     @property
     def state_colour(self) -> str:
-        return COLOURS[CredentialState(self.state)]
+        return CredentialState(self.state).colour
 
     @property
     def state_icon(self) -> str:
-        return ICONS[CredentialState(self.state)]
+        return CredentialState(self.state).icon
 
 
 class Webhook(Troubled):
@@ -215,11 +215,11 @@ class Sync(models.Model):
 
     @property
     def state_colour(self) -> str:
-        return COLOURS[SyncState(self.state)]
+        return SyncState(self.state).colour
 
     @property
     def state_icon(self) -> str:
-        return ICONS[SyncState(self.state)]
+        return SyncState(self.state).icon
 
 
 NO_SYNC = uuid.UUID(int=0)
@@ -347,11 +347,11 @@ class SyncCollection(Troubled):
 
     @property
     def phase_colour(self) -> str:
-        return COLOURS[Phase(self.phase)]
+        return Phase(self.phase).colour
 
     @property
     def phase_icon(self) -> str:
-        return ICONS[Phase(self.phase)]
+        return Phase(self.phase).icon
 
 
 class Hint(models.Model):

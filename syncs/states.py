@@ -2,46 +2,48 @@
 
 from django.db import models
 
-
-class CredentialState(models.TextChoices):
-    OK = "ok", "Connected"
-    REFRESHING = "refreshing", "Renewing access"
-    RECONNECT = "reconnect", "Needs reconnecting"
+from sequin_console.common.states import State
 
 
-class HookState(models.TextChoices):
+class CredentialState(State):
+    OK = "ok", "green", "circle-check", "Connected"
+    REFRESHING = "refreshing", "azure", "refresh", "Renewing access"
+    RECONNECT = "reconnect", "red", "plug-connected-x", "Needs reconnecting"
+
+
+class HookState(State):
     """How near real time is doing, for one connection."""
 
-    UNSIGNED = "unsigned", "Needs its signing secret"
-    WAITING = "waiting", "Waiting for its first event"
-    RECEIVING = "receiving", "Receiving"
-    SILENT = "silent", "Silent"
-    REFUSED = "refused", "Wrong signature"
-    ENDED = "ended", "Ended"
+    UNSIGNED = "unsigned", "orange", "key", "Needs its signing secret"
+    WAITING = "waiting", "azure", "clock", "Waiting for its first event"
+    RECEIVING = "receiving", "green", "bolt", "Receiving"
+    SILENT = "silent", "orange", "alert-triangle", "Silent"
+    REFUSED = "refused", "red", "alert-triangle", "Wrong signature"
+    ENDED = "ended", "red", "alert-triangle", "Ended"
 
 
-class StreamState(models.TextChoices):
+class StreamState(State):
     """How a connection that is held open for change events is doing."""
 
-    CONNECTING = "connecting", "Connecting"
-    LISTENING = "listening", "Listening"
-    ABSENT = "absent", "Not offered"
-    INTERRUPTED = "interrupted", "Interrupted"
-    IDLE = "idle", "Not listening"
+    CONNECTING = "connecting", "azure", "refresh", "Connecting"
+    LISTENING = "listening", "green", "bolt", "Listening"
+    ABSENT = "absent", "secondary", "history", "Not offered"
+    INTERRUPTED = "interrupted", "orange", "alert-triangle", "Interrupted"
+    IDLE = "idle", "secondary", "player-pause", "Not listening"
 
 
-class SyncState(models.TextChoices):
-    ACTIVE = "active", "Running"
-    PAUSED = "paused", "Paused"
-    REMOVING = "removing", "Being removed"
+class SyncState(State):
+    ACTIVE = "active", "green", "circle-check", "Running"
+    PAUSED = "paused", "secondary", "player-pause", "Paused"
+    REMOVING = "removing", "orange", "trash", "Being removed"
 
 
-class Phase(models.TextChoices):
-    WAITING = "waiting", "Waiting to start"
-    BACKFILLING = "backfilling", "Reading history"
-    LIVE = "live", "Live"
-    ERROR = "error", "Stopped"
-    REMOVING = "removing", "Being removed"
+class Phase(State):
+    WAITING = "waiting", "secondary", "clock", "Waiting to start"
+    BACKFILLING = "backfilling", "azure", "history", "Reading history"
+    LIVE = "live", "green", "circle-check", "Live"
+    ERROR = "error", "red", "alert-triangle", "Stopped"
+    REMOVING = "removing", "orange", "trash", "Being removed"
 
 
 class Removal(models.TextChoices):
@@ -59,56 +61,6 @@ class OnDrift(models.TextChoices):
     TELL = "tell", "Tell me"
     STOP = "stop", "Stop and ask"
 
-
-COLOURS = {
-    CredentialState.OK: "green",
-    CredentialState.REFRESHING: "azure",
-    CredentialState.RECONNECT: "red",
-    HookState.UNSIGNED: "orange",
-    HookState.WAITING: "azure",
-    HookState.RECEIVING: "green",
-    HookState.SILENT: "orange",
-    HookState.REFUSED: "red",
-    HookState.ENDED: "red",
-    StreamState.CONNECTING: "azure",
-    StreamState.LISTENING: "green",
-    StreamState.ABSENT: "secondary",
-    StreamState.INTERRUPTED: "orange",
-    StreamState.IDLE: "secondary",
-    SyncState.ACTIVE: "green",
-    SyncState.PAUSED: "secondary",
-    SyncState.REMOVING: "orange",
-    Phase.WAITING: "secondary",
-    Phase.BACKFILLING: "azure",
-    Phase.LIVE: "green",
-    Phase.ERROR: "red",
-    Phase.REMOVING: "orange",
-}
-
-ICONS = {
-    CredentialState.OK: "circle-check",
-    CredentialState.REFRESHING: "refresh",
-    CredentialState.RECONNECT: "plug-connected-x",
-    HookState.UNSIGNED: "key",
-    HookState.WAITING: "clock",
-    HookState.RECEIVING: "bolt",
-    HookState.SILENT: "alert-triangle",
-    HookState.REFUSED: "alert-triangle",
-    HookState.ENDED: "alert-triangle",
-    StreamState.CONNECTING: "refresh",
-    StreamState.LISTENING: "bolt",
-    StreamState.ABSENT: "history",
-    StreamState.INTERRUPTED: "alert-triangle",
-    StreamState.IDLE: "player-pause",
-    SyncState.ACTIVE: "circle-check",
-    SyncState.PAUSED: "player-pause",
-    SyncState.REMOVING: "trash",
-    Phase.WAITING: "clock",
-    Phase.BACKFILLING: "history",
-    Phase.LIVE: "circle-check",
-    Phase.ERROR: "alert-triangle",
-    Phase.REMOVING: "trash",
-}
 
 SYNC_TRANSITIONS = {
     SyncState.ACTIVE: {SyncState.PAUSED, SyncState.REMOVING},

@@ -10,7 +10,7 @@ from syncs.catalogue import PROVIDERS
 from syncs.engine import hooks
 from syncs.models import ChangeStream, Credential
 from syncs.providers.kit.streaming import Stream
-from syncs.states import COLOURS, ICONS, StreamState, SyncState
+from syncs.states import StreamState, SyncState
 
 AT_INTERVAL = "at the sync’s interval"
 
@@ -38,14 +38,6 @@ class StreamRow:
     @property
     def state(self) -> StreamState:
         return StreamState(self.name)
-
-    @property
-    def state_colour(self) -> str:
-        return COLOURS[self.state]
-
-    @property
-    def state_icon(self) -> str:
-        return ICONS[self.state]
 
 
 def stream_row(

@@ -12,8 +12,11 @@ from django.conf import settings
 from django.template import Context, Template
 from django.test import RequestFactory
 
+from consumers.states import ConsumerState
+from sequin_console.common.states import State
 from sequin_console.common.templatetags import console_tags as tags
 from sequin_console.common.templatetags import nav_tags
+from syncs.states import HookState, Phase
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROOT = Path(settings.BASE_DIR)
@@ -145,6 +148,13 @@ def test_status_takes_the_look_its_object_states():
     assert "Up to date" in html
 
 
+def test_kinds_that_share_a_value_look_each_its_own_way():
+    assert (HookState.WAITING.colour, Phase.WAITING.colour) == ("azure", "secondary")
+    html = render("{% status thing %}", thing=SimpleNamespace(state=HookState.WAITING))
+    assert "status-azure" in html
+    assert "Waiting for its first event" in html
+
+
 def test_status_reads_dicts_and_arguments_win():
     html = render('{% status check label="Fine" colour="blue" %}', check={"state": "passed"})
     assert "status-blue" in html
@@ -164,11 +174,8 @@ def test_sprite_has_every_icon_that_pages_and_states_name():
     named |= {item.icon for item in nav_tags.NAV}
     for page in (ROOT / "templates").rglob("*.html"):
         named |= {name for pair in ICON_USES.findall(page.read_text()) for name in pair if name}
-    for room in ("syncs", "consumers"):
-        states = ROOT / room / "states.py"
-        if states.exists():
-            block = re.search(r"^ICONS.*?^}", states.read_text(), re.S | re.M)
-            named |= set(re.findall(r': "([a-z0-9-]+)"', block[0])) if block else set()
+    named |= {state.icon for kind in State.__subclasses__() for state in kind}
+    assert ConsumerState.PAUSED.icon in named
     assert named - sprite == set()
 
 
