@@ -161,8 +161,9 @@ async def webhooks(request: Request) -> Any:
         raise ValueError(f"{side.label} sends no webhooks")
     if request.method == "POST":
         return asdict(side.webhooks.register(asked["url"], asked.get("secret", ""), asked.get("events", ["*"])))
-    sent = [item for item in request.app.state.sandbox.courier.sent if item["provider"] == side.key]
-    return {"hooks": [asdict(hook) for hook in side.webhooks.all()], "sent": sent}
+    courier = request.app.state.sandbox.courier
+    sent = [item for item in courier.sent if item["provider"] == side.key]
+    return {"hooks": [asdict(hook) for hook in side.webhooks.all()], "sent": sent, "under_way": courier.under_way}
 
 
 ROUTES = [

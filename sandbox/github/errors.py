@@ -25,9 +25,9 @@ def bad_credentials() -> JsonRefusal:
     return said(401, "Bad credentials")
 
 
-def not_accessible(permission: str) -> JsonRefusal:
+def not_accessible(permission: str, right: str = "read") -> JsonRefusal:
     """What a fine-grained token or an app is told whose permissions do not cover this."""
-    headers = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+    headers = {"X-Accepted-GitHub-Permissions": f"{permission}={right}"}
     return said(403, "Resource not accessible by personal access token", headers)
 
 

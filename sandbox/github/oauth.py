@@ -18,7 +18,9 @@ RULES = Rules(
     token_path="/login/oauth/access_token",
     scopes={"repo": "Full control of private repositories", "read:org": "Read org and team membership",
             "read:user": "Read all user profile data", "read:project": "Read access of projects",
-            "read:discussion": "Read all discussions", "offline_access": "Stay signed in"},
+            "read:discussion": "Read all discussions", "offline_access": "Stay signed in",
+            "admin:repo_hook": "Full control of repository hooks",
+            "admin:org_hook": "Full control of organization hooks"},
     access_prefix="gho_", refresh_prefix="ghr_", access_life_s=0, refresh_life_s=15_811_200, rotates=True,
     separator=",", form_answers=True,
 )  # fmt: skip

@@ -27,12 +27,12 @@ RepositoryEndpoint = Callable[["GitHub", Request, Row], Response]
 
 def in_repository(side: GitHub, endpoint: RepositoryEndpoint) -> Callable[[Request], Awaitable[Response]]:
     async def found(request: Request) -> Response:
-        return endpoint(side, request, _repository(side, request))
+        return endpoint(side, request, repository_of(side, request))
 
     return found
 
 
-def _repository(side: GitHub, request: Request) -> Row:
+def repository_of(side: GitHub, request: Request) -> Row:
     """The repository of the URL. An old name points to its id; what is gone is not found."""
     asked = request.path_params
     if "repository" in asked:

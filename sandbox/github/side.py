@@ -11,9 +11,10 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox import seed
 from sandbox.faults import Fault
-from sandbox.github import routes, shapes
+from sandbox.github import hooks, routes, shapes
 from sandbox.github.apps import APP_ID, INSTALLATION, PERMISSIONS, GitHubApp, access_tokens
 from sandbox.github.errors import bad_credentials, not_accessible, primary_limit, said, secondary_limit
+from sandbox.github.events import events_of
 from sandbox.github.issues import issue_of
 from sandbox.github.making import KEY, PARENT
 from sandbox.github.oauth import RULES, Flow
@@ -25,6 +26,7 @@ from sandbox.kit.maker import Maker
 from sandbox.kit.query import Wanted
 from sandbox.kit.rest_side import RestSide
 from sandbox.kit.tables import Change
+from sandbox.kit.webhooks import Habits, Hook
 from sandbox.rawjson import dump_fields, load
 from sandbox.refusals import Refusal
 
@@ -37,6 +39,7 @@ class GitHub(RestSide):
     key, label = "github", "GitHub"
     catalogue = CATALOGUE
     rules, flow_type = RULES, Flow
+    sends_webhooks, habits = True, Habits(again_after_s=())  # what fails is lost: nobody tries again
     ready_keys: ClassVar[Mapping[str, Pass]] = {"github_pat_sandbox_demo": Pass(), "ghp_sandbox_demo": Pass()}
     key_prefix = "github_pat_"
     page_token_mark = "after="
@@ -58,12 +61,22 @@ class GitHub(RestSide):
     def routes(self) -> Sequence[BaseRoute]:
         assert self.flow is not None
         minted = Route("/app/installations/{id:int}/access_tokens", access_tokens, methods=["POST"])
-        return [*self.flow.routes(), minted, *routes.of(self)]
+        return [*self.flow.routes(), minted, *routes.of(self), *hooks.routes(self)]
 
     @classmethod
     def control_routes(cls) -> Sequence[BaseRoute]:
         return [Route("/github/app", routes.app, methods=["GET"]),
                 Route("/github/installations/{id:int}", routes.installation, methods=["POST"])]  # fmt: skip
+
+    # ---- webhooks
+
+    def sign(self, hook: Hook, body: bytes, now_ms: int) -> Mapping[str, str]:
+        return hooks.sign(hook, body)
+
+    def tell(self, change: Change) -> None:
+        if self.webhooks is not None and change.what != "restored" and self.webhooks.all():
+            for event in events_of(self, change):
+                hooks.tell(self.webhooks, event)
 
     # ---- what belongs together
 

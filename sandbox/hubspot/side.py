@@ -5,8 +5,6 @@ Docs    https://developers.hubspot.com/docs/api-reference, API version 2026-09
 
 from __future__ import annotations
 
-import base64
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.clock import SECOND_MS
 from sandbox.control import body_of, plain
 from sandbox.faults import Fault
-from sandbox.hubspot import associations, errors, objects, search
+from sandbox.hubspot import associations, errors, events, objects, search
 from sandbox.hubspot.demo import TABLES
 from sandbox.hubspot.kinds import BY_NAME, KINDS, PAIRS, PIPED, PORTAL, Kind
 from sandbox.hubspot.oauth import RULES, HubSpotFlow
@@ -34,14 +32,13 @@ from sandbox.store import LIVE
 V = "2026-09"
 DAY_S = 86_400
 MOVING_S = 600
-EVENTS = {"created": "creation", "deleted": "deletion", "restored": "restore", "updated": "propertyChange"}
 
 
 class HubSpot(RestSide):
     """One account. Searches lag by `hubspot_index_delay_s`; everything else shows what is written at once."""
 
     key, label, catalogue, page_token_mark = "hubspot", "HubSpot", TABLES, "after="
-    rules, flow_type, sends_webhooks, undeletes = RULES, HubSpotFlow, True, True
+    rules, flow_type, sends_webhooks, habits, undeletes = RULES, HubSpotFlow, True, events.HABITS, True
     ready_keys = {"pat-na1-sandbox-demo": Pass()}
     key_prefix = "pat-na1-"
     budget_s = 10
@@ -58,6 +55,7 @@ class HubSpot(RestSide):
         super().__init__(sandbox)
         self.searches = Budget(self.clock, 1)
         self.days = Budget(self.clock, DAY_S)
+        self.merging = False
 
     # ---- over HTTP
 
@@ -136,35 +134,28 @@ class HubSpot(RestSide):
     # ---- webhooks
 
     def sign(self, hook: Hook, body: bytes, now_ms: int) -> Mapping[str, str]:
-        """Signature v3: method, address, body and time, by the app's secret."""
-        text = f"POST{hook.url}".encode() + body + str(now_ms).encode()
-        proof = base64.b64encode(hmac.digest(hook.secret.encode(), text, "sha256")).decode()
-        return {"X-HubSpot-Signature-v3": proof, "X-HubSpot-Request-Timestamp": str(now_ms)}
+        return events.sign(hook, body, now_ms)
 
-    def told(self, change: Change) -> tuple[str, bytes] | None:
-        """A list of one event; of associations, owners and pipelines HubSpot's is of other kinds, or silent."""
-        kind = BY_NAME.get(change.table)
-        if kind is None:
-            return None
-        name = f"{'object' if kind.custom else kind.singular.lower()}.{EVENTS[change.what]}"
-        event = {"eventId": self.store.count_up("hubspot/events"), "subscriptionId": 7, "portalId": PORTAL, "appId": 55,
-                 "occurredAt": change.row.stamp_ms, "subscriptionType": name, "attemptNumber": 0,
-                 "objectId": int(change.row.id), "objectTypeId": kind.type_id, "changeSource": "CRM"}  # fmt: skip
-        if change.what == "updated":
-            event |= {"propertyName": "sandbox_version", "propertyValue": str(change.row.version)}
-        return name, dump([event])
+    def tell(self, change: Change) -> None:
+        if not self.merging:
+            events.tell(self, change)
 
     @classmethod
     def control_routes(cls) -> Sequence[BaseRoute]:
         return [Route("/records/hubspot/{collection}/{id}/merge", merge, methods=["POST"])]
 
     def merge(self, name: str, winner: str, losers: Sequence[str]) -> None:
-        """The losers vanish, and are in no recycle bin; the winner names them."""
-        for loser in losers:
-            self.tables.delete(name, loser, hard=True)
-        before = load(self.tables.find(name, winner).body)["properties"].get("hs_merged_object_ids")
-        merged = ";".join(filter(None, [before, *losers]))
-        self.tables.update(name, winner, {"properties": dump({"hs_merged_object_ids": merged})})
+        """The losers vanish, and are in no recycle bin; the winner names them. One event tells of all."""
+        self.merging = True
+        try:
+            for loser in losers:
+                self.tables.delete(name, loser, hard=True)
+            before = load(self.tables.find(name, winner).body)["properties"].get("hs_merged_object_ids")
+            merged = ";".join(filter(None, [before, *losers]))
+            self.tables.update(name, winner, {"properties": dump({"hs_merged_object_ids": merged})})
+        finally:
+            self.merging = False
+        events.tell_of_merge(self, name, winner, losers)
 
     def connect(self, base: str) -> dict[str, str]:
         return super().connect(base) | {"Account": str(PORTAL)}

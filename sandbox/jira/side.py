@@ -5,8 +5,7 @@ Source: https://developer.atlassian.com/cloud/jira/platform/rest/v3, …/cloud/j
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.clock import SECOND_MS
 from sandbox.faults import Fault
-from sandbox.jira import people, signin
+from sandbox.jira import hooks, people, signin
 from sandbox.jira.errors import REMOVED, DeadLink, PlainRefusal, gateway, told
 from sandbox.jira.follow import Follower
 from sandbox.jira.issues import Issues
@@ -30,11 +29,11 @@ from sandbox.kit.rest_side import RestSide
 from sandbox.kit.table import iso_z
 from sandbox.kit.tables import Change
 from sandbox.kit.webhooks import Hook
-from sandbox.rawjson import dump, load
 from sandbox.refusals import Refusal
 
 WORK_SCOPE, USER_SCOPE = "read:jira-work", "read:jira-user"
 BOARD_SCOPE, SPRINT_SCOPE = "read:board-scope:jira-software", "read:sprint:jira-software"
+HOOK_SCOPE = "manage:jira-webhook"
 GATEWAY = "/ex/jira/{cloud_id}"
 
 
@@ -43,7 +42,7 @@ class Jira(RestSide):
     catalogue = (*SMALL[:1], *WORK, *SMALL[1:])
     rules, flow_type = signin.RULES, signin.AtlassianFlow
     page_token_life_s = 7 * 86_400
-    sends_webhooks = True
+    sends_webhooks, habits = True, hooks.HABITS
     ready_keys = {
         "sandbox-jira-token": Pass(user=people.USER_EMAIL),
         "sandbox-jira-scoped-token": Pass((WORK_SCOPE, USER_SCOPE, BOARD_SCOPE, SPRINT_SCOPE), user=people.USER_EMAIL),
@@ -115,12 +114,18 @@ class Jira(RestSide):
             (f"{api}/changelog/bulkfetch", issues.changelogs, WORK_SCOPE),
             (f"{api}/comment/list", members.comments_by_id, WORK_SCOPE),
             (f"{api}/worklog/list", members.worklogs_by_id, WORK_SCOPE),
-            ("/rest/webhooks/1.0/webhook", self.register_webhook, "manage:jira-webhook"),
+            ("/rest/webhooks/1.0/webhook", self.hooked(hooks.register_by_hand), HOOK_SCOPE),
         ]
+        own = [("POST", "", hooks.register), ("GET", "", hooks.listed), ("DELETE", "", hooks.remove),
+               ("PUT", "/refresh", hooks.refresh)]  # fmt: skip
         gone = [(f"/rest/api/{number}/search", self.removed, WORK_SCOPE) for number in (2, 3)]
         return [
             *(self._route(prefix, path, endpoint, scope, "GET") for path, endpoint, scope in (*reads, *gone)),
             *(self._route(prefix, path, endpoint, scope, "POST") for path, endpoint, scope in (*posts, *gone)),
+            *(
+                self._route(prefix, f"{api}/webhook{end}", self.hooked(call), HOOK_SCOPE, method)
+                for method, end, call in own
+            ),
         ]
 
     def _route(self, prefix: str, path: str, endpoint: Endpoint, scope: str, method: str) -> Route:
@@ -214,32 +219,19 @@ class Jira(RestSide):
             "dead_link": DeadLink(),
         }  # fmt: skip
 
-    # ---- webhooks of an admin
+    # ---- webhooks
 
-    async def register_webhook(self, request: Request) -> Response:
-        """`{"name", "url", "events", "secret"}`; answers what was made, without its secret."""
-        asked = load(await request.body())
-        if self.webhooks is None:
-            raise told(404, "No webhooks here.")
-        try:
-            hook = self.webhooks.register(asked["url"], asked.get("secret", ""), asked.get("events", ("*",)))
-        except (KeyError, ValueError) as error:
-            raise told(400, str(error)) from None
-        made = {"name": asked.get("name", ""), "url": hook.url, "events": list(hook.events), "enabled": True,
-                "isSigned": True, "self": f"{people.SITE}/rest/webhooks/1.0/webhook/{hook.id}"}  # fmt: skip
-        return JSONResponse(made, 201)
+    def hooked(self, endpoint: Callable[[Jira, Request], Awaitable[Response]]) -> Endpoint:
+        async def entered(request: Request) -> Response:
+            return await endpoint(self, request)
+
+        return entered
 
     def sign(self, hook: Hook, body: bytes, now_ms: int) -> Mapping[str, str]:
-        digest = hmac.new(hook.secret.encode(), body, "sha256").hexdigest()
-        return {"X-Hub-Signature": f"sha256={digest}", "X-Atlassian-Webhook-Flow": "Primary"}
+        return hooks.sign(self, hook, body, now_ms)
 
-    def told(self, change: Change) -> tuple[str, bytes] | None:
-        """Issues and comments are told of, by their ids and times."""
-        if change.table not in ("issue", "comment"):
-            return None
-        event = f"jira:issue_{change.what}" if change.table == "issue" else f"comment_{change.what}"
-        body = {"timestamp": self.clock.now_ms(), "webhookEvent": event, change.table: load(change.row.body)}
-        return event, dump(body)
+    def tell(self, change: Change) -> None:
+        hooks.tell(self, change)
 
 
 def _slow_down(reason: str, wait_ms: int, reset_ms: int) -> Refusal:

@@ -49,6 +49,11 @@ class AtlassianFlow(CodeFlow):
                     return back(asked, {"error": "invalid_request", "error_description": f"{name} is missing"})
         return await super().authorize(request)
 
+    def token_answer(self, grant: Grant, tokens: dict[str, Any]) -> dict[str, Any]:
+        """Whose token it is, is remembered: webhooks belong to an app."""
+        self.store.keep_note("jira_grant_client", str(grant.number), grant.client_id)
+        return tokens
+
     def refused(self, error: OAuthRefusal) -> Response:
         status = 403 if error.error == "unauthorized_client" else error.status
         return JSONResponse({"error": error.error, "error_description": error.description}, status)

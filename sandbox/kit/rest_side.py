@@ -18,7 +18,7 @@ from sandbox.kit.oauth import CodeFlow, Rules
 from sandbox.kit.page_tokens import PageTokens
 from sandbox.kit.table import Table
 from sandbox.kit.tables import Change, Tables
-from sandbox.kit.webhooks import Hook, Webhooks
+from sandbox.kit.webhooks import Habits, Hook, Webhooks
 from sandbox.rawjson import Fields, dump_fields
 from sandbox.refusals import Refusal
 from sandbox.side import Side
@@ -34,6 +34,7 @@ class RestSide(Side):
     ready_keys        secrets that work from the beginning
     key_prefix        how a key made by hand begins
     budget_calls      calls a caller may make in `budget_s`; set as `<key>_budget_calls`; 0: without end
+    habits            how its webhooks are delivered
     """
 
     catalogue: ClassVar[Sequence[Table]]
@@ -43,6 +44,7 @@ class RestSide(Side):
     key_prefix: ClassVar[str] = "key_"
     budget_s: ClassVar[int] = 3_600
     page_token_life_s: ClassVar[float] = 0
+    habits: ClassVar[Habits] = Habits()
     own_settings: ClassVar[Mapping[str, Any]] = {"budget_calls": 0}
 
     def __init__(self, sandbox: Any):
@@ -53,7 +55,7 @@ class RestSide(Side):
         self.page_tokens = PageTokens(self.store, self.clock, self.key, self.page_token_life_s)
         self.budget = Budget(self.clock, self.budget_s)
         if self.sends_webhooks:
-            self.webhooks = Webhooks(self, self.sign)
+            self.webhooks = Webhooks(self, self.sign, self.habits)
             self.tables.listeners.append(self.tell)
         self.churned = [table.name for table in self.catalogue for _ in range(table.weight)]
         self.edits = {table.name: _edit_of(table) for table in self.catalogue}

@@ -131,6 +131,7 @@ def _routes() -> list[Route]:
         Route(path, resource(webhooks.create), methods=["POST"]),
         Route(path, resource(webhooks.listed), methods=["GET"]),
         Route(f"{path}/{{id}}", resource(webhooks.one), methods=["GET"]),
+        Route(f"{path}/{{id}}", resource(webhooks.change), methods=["POST"]),
         Route(f"{path}/{{id}}", resource(webhooks.remove), methods=["DELETE"]),
     ]
     return [*routes, Route("/{rest:path}", resource(unknown), methods=["GET", "POST", "DELETE"])]

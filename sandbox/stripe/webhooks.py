@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -35,7 +36,7 @@ def sign(hook: Hook, body: bytes, now_ms: int) -> Mapping[str, str]:
 
 def tell(webhooks: Webhooks, mode: str, event: str, body: bytes) -> None:
     """Send an event to the endpoints of its mode; one registered by hand belongs to test mode."""
-    webhooks.tell(event, body, among=lambda hook: hook.more.get("mode", "test") == mode)
+    webhooks.tell(event, body, among=lambda hook: hook.more.get("mode", "test") == mode and not hook.more.get("is_off"))
 
 
 async def create(request: Request, secret: str, key: Key) -> bytes:
@@ -64,6 +65,22 @@ async def one(request: Request, secret: str, key: Key) -> bytes:
     return dump(shown(find(stripe, key, request.path_params["id"])))
 
 
+async def change(request: Request, secret: str, key: Key) -> bytes:
+    """Another address, other events, switched off or on. The secret stays, and is not told again."""
+    stripe: Stripe = request.scope["side"]
+    stripe.keys.check_right(secret, key, WEBHOOK_WRITE)
+    hook = find(stripe, key, request.path_params["id"])
+    form = parse_qsl((await request.body()).decode())
+    sent = dict(form)
+    events = tuple(value for name, value in form if name.startswith("enabled_events")) or hook.events
+    is_off = sent.get("disabled", "true" if hook.more.get("is_off") else "false") == "true"
+    changed = replace(hook, url=sent.get("url", hook.url), events=events, more={**hook.more, "is_off": is_off})
+    try:
+        return dump(shown(stripe.endpoints.keep(changed)))
+    except ValueError:
+        raise StripeError(400, "Invalid URL: the sandbox sends to loopback addresses only.") from None
+
+
 async def listed(request: Request, secret: str, key: Key) -> bytes:
     stripe: Stripe = request.scope["side"]
     stripe.keys.check_right(secret, key, WEBHOOK_READ)
@@ -88,6 +105,7 @@ def find(stripe: Stripe, key: Key, endpoint: str) -> Hook:
 
 
 def shown(hook: Hook) -> dict[str, Any]:
-    return {"id": f"{PREFIX}{hook.id:024d}", "object": "webhook_endpoint", "url": hook.url, "status": "enabled",
+    status = "disabled" if hook.more.get("is_off") else "enabled"
+    return {"id": f"{PREFIX}{hook.id:024d}", "object": "webhook_endpoint", "url": hook.url, "status": status,
             "enabled_events": list(hook.events), "livemode": hook.more.get("mode") == "live", "metadata": {},
             "api_version": None, "description": None}  # fmt: skip

@@ -27,6 +27,7 @@ from sandbox.rawjson import join_object, load, split_object
 from sandbox.refusals import Refusal
 from sandbox.store import GONE, Row
 from sandbox.zendesk import desk, errors, hooks, signin, small
+from sandbox.zendesk.events import events_of
 from sandbox.zendesk.exports import Exports, ticket_event
 from sandbox.zendesk.follow import Follower
 from sandbox.zendesk.lists import Listed, Lists
@@ -56,7 +57,7 @@ class Zendesk(RestSide):
                  desk.METRICS, desk.SIDE_CONVERSATIONS, desk.METRIC_EVENTS, small.RATINGS, small.SKIPS, *small.REST,
                  desk.OWN_RECORDS)  # fmt: skip
     rules, flow_type = signin.RULES, signin.ZendeskFlow
-    budget_s, undeletes, sends_webhooks = MINUTE_S, True, True
+    budget_s, undeletes, sends_webhooks, habits = MINUTE_S, True, True, hooks.HABITS
     ready_keys = {
         "sandbox-zendesk-token": Pass(user=desk.ADMIN), "sandbox-zendesk-agent-token": Pass(user=desk.AGENT),
     }  # fmt: skip
@@ -109,8 +110,7 @@ class Zendesk(RestSide):
         routes += self._both("account/settings", self.account_settings)
         routes += self._both("oauth/tokens/current", self.token)
         routes += [Route(f"{API}/users/me{end}", self.me) for end in ("", ".json")]
-        routes += self._both("webhooks", self.register_webhook, "webhooks", methods=("POST",))
-        routes += self._both("webhooks/{id}/signing_secret", self.signing_secret, "webhooks")
+        routes += hooks.routes(self)
         return sorted(routes, key=lambda route: "{id}" in getattr(route, "path", ""))  # fixed words come first
 
     def _both(self, path: str, endpoint: Endpoint, *of: str, methods: Sequence[str] = ("GET",)) -> list[Route]:
@@ -122,7 +122,7 @@ class Zendesk(RestSide):
         """Exports are for administrators, and have a bucket of their own."""
 
         async def allowed(request: Request) -> Response:
-            if self._role(request.state.caller) != "admin":
+            if self.role_of(request.state.caller) != "admin":
                 raise errors.NO_ACCESS
             left = self.export_budget.spend("", int(self.setting("export_calls")))
             wait_s = (left.reset_ms - self.clock.now_ms()) / SECOND_MS
@@ -175,7 +175,7 @@ class Zendesk(RestSide):
         made = super().make_key({"user": desk.ADMIN, **asked})
         return {**made, "email": asked.get("user", desk.ADMIN)}
 
-    def _role(self, caller: Pass) -> str:
+    def role_of(self, caller: Pass) -> str:
         """OAuth tokens act for the administrator who made the client."""
         return str(self._user_of(caller)["role"])
 
@@ -235,17 +235,13 @@ class Zendesk(RestSide):
 
     # ---- webhooks
 
-    async def register_webhook(self, request: Request) -> Response:
-        return await hooks.register(self.webhooks, request)
-
-    async def signing_secret(self, request: Request) -> Response:
-        return hooks.secret_of(self.webhooks, request.path_params["id"])
-
     def sign(self, hook: Hook, body: bytes, now_ms: int) -> Mapping[str, str]:
         return hooks.sign(hook, body, now_ms)
 
-    def told(self, change: Change) -> tuple[str, bytes] | None:
-        return hooks.event_of(change, self.clock.now_ms())
+    def tell(self, change: Change) -> None:
+        if self.webhooks is not None and self.webhooks.all():
+            for event, body in events_of(change, self.clock.now_ms()):
+                self.webhooks.tell(event, body, among=hooks.is_on)
 
     # ---- what only Zendesk can be told
 

@@ -25,10 +25,15 @@ class Receiver(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}/hook"
 
-    def wait_for(self, count):
-        deadline = time.monotonic() + 30
-        while len(self.got) < count and time.monotonic() < deadline:
+    def wait_until(self, count, events_of=lambda body: 1):
+        """Wait for so many events; a body may hold several."""
+        deadline = time.monotonic() + 60
+        while sum(events_of(body) for body, _ in list(self.got)) < count:
+            assert time.monotonic() < deadline, f"{len(self.got)} deliveries came, of {count} events"
             time.sleep(0.02)
+
+    def wait_for(self, count):
+        self.wait_until(count)
         return [(json.loads(body)["fields"]["version"], json.loads(body)["id"]) for body, _ in self.got]
 
 

@@ -361,7 +361,7 @@ def test_faults_speak_zendesk(account, kind, status, words):
 
 def test_webhook_is_registered_and_signed(account):
     asked = {"name": "Console", "endpoint": "http://127.0.0.1:1/hook", "http_method": "POST", "request_format": "json",
-             "subscriptions": ["zen:event-type:ticket.created"]}  # fmt: skip
+             "status": "active", "subscriptions": ["zen:event-type:ticket.created"]}  # fmt: skip
     refused = account.http.post("/zendesk/api/v2/webhooks", headers=basic(TOKEN), json={
         "webhook": {**asked, "endpoint": "https://example.com"}})  # fmt: skip
     assert refused.status_code == 400
