@@ -3,7 +3,8 @@
 The sandbox plays Stripe. Its customers are changed one after the other, at random moments; a subscriber notes when it
 is given each version. Once with a webhook and a look a day, once without and a look every two seconds; and Salesforce's
 contacts by change events, with a look a day. Noted is the time from just before the change is asked for, so the
-sandbox's own part is in it.
+sandbox's own part is in it. Of webhooks also how long the receiver took to answer each delivery, as the sender
+sees it: providers expect an answer at once.
 """
 
 import contextlib
@@ -118,7 +119,15 @@ def measure_one(sandbox: RunningSandbox, scale: Scale, title: str, server: Any, 
                 is_heard = lambda: bool(sandbox.control("GET", "salesforce/subscribers")["subscribers"])  # noqa: E731
                 eventually(is_heard, GRACE_S, "nobody listens")
             waits = _change(sandbox, versions, ids, scale.latency_s * 2, mode)
-    return {"changes": len(waits), "ms": figures.latency_ms(waits)}
+    return {"changes": len(waits), "ms": figures.latency_ms(waits)} | _answers(sandbox)
+
+
+def _answers(sandbox: RunningSandbox) -> dict[str, Any]:
+    """Milliseconds until the receiver answered, of the deliveries it took; nothing where none were sent."""
+    sent = sandbox.control("GET", "webhooks/stripe")["sent"]
+    taken = [item["ms"] / 1000 for item in sent if item["outcome"] == "204"][5:]  # the first few only warm up
+    refused = sum(item["outcome"] != "204" for item in sent)
+    return {"answered": len(taken), "refused": refused, "answer_ms": figures.latency_ms(taken)} if taken else {}
 
 
 def _change(sandbox: RunningSandbox, versions: Versions, ids: list[str], seconds: float, mode: Mode) -> list[float]:
@@ -168,6 +177,8 @@ def measure(scale: Scale, say: Teller) -> dict[str, Any]:
                 found["backends"][title] = one
                 say.keep(found)
                 say(f"{title}: {one['ms']} ms of {one['changes']} changes")
+                if "answer_ms" in one:
+                    say(f"{title}: answered in {one['answer_ms']} ms, {one['answered']} deliveries")
     return found
 
 
