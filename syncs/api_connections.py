@@ -9,7 +9,7 @@ from ninja import Query, Router
 from sequin_console.common import rest
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import actor, get_or_404
-from syncs import connections, inputs, listing, oauth, oauth_apps, schemas
+from syncs import connections, disconnecting, inputs, listing, oauth, oauth_apps, schemas
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp
 from syncs.schemas import CredentialOut, OAuthAppOut
@@ -53,7 +53,7 @@ def update_credential(request: HttpRequest, credential_id: UUID, body: schemas.C
 def delete_credential(request: HttpRequest, credential_id: UUID) -> None:
     """Forget a credential and its secrets. Refused with 409 while syncs use it."""
     credential = get_or_404(Credential.objects.editable_by(actor(request)), pk=credential_id)
-    connections.delete_credential(credential, by=actor(request))
+    disconnecting.delete_credential(credential, by=actor(request))
 
 
 @credentials.post("/{uuid:credential_id}/test", response=schemas.CheckList, summary="Test a credential")

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import msgspec
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import F, ProtectedError
+from django.db.models import F
 from django.utils import timezone
 
 from sequin_console.common import audit, changes
-from sequin_console.common.problems import Problem, field_problem
+from sequin_console.common.problems import field_problem
 from sequin_console.common.troubled import NO_TROUBLE
 from syncs import pasted, sites
 from syncs.asking import as_problem as as_problem
@@ -205,19 +205,6 @@ def save_fresh(credential: Credential) -> None:
         credential.lease_no, credential.lease_until = F("lease_no") + 1, None
     credential.save()
     credential.refresh_from_db(fields=["lease_no"])
-
-
-def delete_credential(credential: Credential, *, by: Any) -> None:
-    """Forget a connection's secrets. Raises Problem while syncs use it."""
-    try:
-        with transaction.atomic():
-            audit.record(by, "connection.deleted", credential)
-            credential.delete()
-    except ProtectedError:
-        raise Problem(
-            "Syncs still use this connection.", kind="conflict", next_step="Delete those syncs first.", status=409
-        ) from None
-    changes.announce("credentials")
 
 
 def test_credential(credential: Credential) -> list[CheckResult]:

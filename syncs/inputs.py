@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from sequin_console.common.problems import Problem, field_problem
 from sequin_console.common.rest import is_masked, without_masked
-from syncs import connections, hosts, services
+from syncs import connections, disconnecting, hosts, services
 from syncs.access import SITE_ID
 from syncs.catalogue import PROVIDERS
 from syncs.models import Credential, OAuthApp, Sync
@@ -237,7 +237,7 @@ def make_sync(body: SyncIn, *, by: Any) -> Sync:
         return services.create_sync(data, by=by)
     except BaseException:
         if brought is not None:
-            connections.delete_credential(brought, by=by)
+            disconnecting.delete_credential(brought, by=by)
         raise
 
 

@@ -65,7 +65,8 @@ def begin(
         return_state=return_state,
         expires_at=timezone.now() + LIFETIME,
     )
-    return oauth_apps.authorize_url(app, oauth, oauth_apps.wanted_by(app, credential), state=state, verifier=verifier)
+    wanted, more = oauth_apps.wanted_by(app, credential), oauth_apps.wanted_for_webhook(credential)
+    return oauth_apps.authorize_url(app, oauth, wanted, state=state, verifier=verifier, more=more)
 
 
 def take_pending(state: str, *, session_key: str) -> PendingConnection:

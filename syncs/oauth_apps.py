@@ -125,13 +125,24 @@ def wanted_by(app: OAuthApp, credential: Credential | None) -> list[Collection]:
     return [*shown, *(connections.spec_of(row) for row in picked)]
 
 
-def authorize_url(app: OAuthApp, oauth: OAuth2, wanted: list[Collection], *, state: str, verifier: str) -> str:
-    """The provider's authorize URL. Asked for is what reading these collections needs, and no more."""
+def wanted_for_webhook(credential: Credential | None) -> tuple[str, ...]:
+    """The scopes that registering takes, for a connection whose webhook is to be registered and is none by hand."""
+    row = getattr(credential, "webhook", None)
+    way = PROVIDERS[credential.provider].webhook if credential else None
+    if row is None or way is None or credential is None or credential.kind not in way.kinds:
+        return ()
+    return way.scopes if row.is_registered or row.last_event_at is None else ()
+
+
+def authorize_url(
+    app: OAuthApp, oauth: OAuth2, wanted: list[Collection], *, state: str, verifier: str, more: tuple[str, ...] = ()
+) -> str:
+    """The provider's authorize URL. Asked for is what reading these collections needs, `more`, and nothing else."""
     extra = dict(oauth.authorize_params)
     if oauth.pkce:
         extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
     needed = dict.fromkeys(scope for collection in wanted for scope in collection.scopes)
-    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else needed)]))
+    asked = list(dict.fromkeys([*oauth.scopes, *([] if oauth.optional_param else needed), *more]))
     if oauth.optional_param and (optional := [scope for scope in needed if scope not in oauth.scopes]):
         extra[oauth.optional_param] = oauth.scope_separator.join(optional)
     url = prepare_grant_uri(

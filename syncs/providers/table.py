@@ -18,10 +18,11 @@ def lines(provider: Provider) -> Iterator[str]:
     yield f"API: <{provider.docs}>. Credentials: {kinds}. Looks for changes every {provider.poll_s} s by default."
     yield f"Tells of changes by itself: {_told(provider)}."
     yield ""
-    yield "| Collection | Records | Upstream | Looks | Deletions | Ids compared | Remembers | Note |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| Collection | Records | Upstream | Looks | Webhook | Deletions | Ids compared | Remembers | Note |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for each in provider.collections:
-        found = f"{_looks(each)} | {each.deletes} | {_compared(each)} | {_remembers(each)}"
+        told = provider.webhook.about.get(each.id, "") if provider.webhook else ""
+        found = f"{_looks(each)} | {told} | {each.deletes} | {_compared(each)} | {_remembers(each)}"
         yield f"| `{each.id}` | {each.title} | `{each.upstream}` | {found} | {each.help} |"
     yield ""
     yield "Not as sent:"
@@ -59,13 +60,17 @@ def _remembers(each: Collection) -> str:
 
 def tables() -> str:
     """The part of docs/providers.md between the two marks, marks included."""
+    hooks = [
+        "- *Webhook*: what an event brings: the record it names, read again, or a look at the list. Empty: it is found",
+        "  by looking alone. *admin’s*: told of by a webhook that a Jira admin set up, not by one that we registered.",
+    ]
     words = [f"- *{key}*: {text}" for key, text in DELETES_IN_WORDS.items()]
     more = [
         "- *Ids compared*: how often by default, to find what is not told of; and how many a request brings,",
         "  `*`: in whole records, for it lists no ids alone. A sync may choose another interval for each collection.",
         "- *Remembers*: after a longer absence everything is read again and ids are compared, by itself (a census).",
     ]
-    parts = ["How deletions are found:", "", *words, *more, ""]
+    parts = ["How deletions are found:", "", *words, *hooks, *more, ""]
     for provider in PROVIDERS.values():
         parts += lines(provider)
     return "\n".join([BEGIN, "", *parts, END])

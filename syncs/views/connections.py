@@ -17,6 +17,7 @@ from syncs import forecasting, queries
 from syncs.budget import budgets
 from syncs.catalogue import PROVIDERS
 from syncs.connection_forms import NameForm, ReplaceForm
+from syncs.disconnecting import delete_credential
 from syncs.models import Credential
 from syncs.views.connect import show_at_fields
 from syncs.views.webhook import webhook_context
@@ -92,7 +93,7 @@ def connection_reconnect(request: HttpRequest, pk: UUID) -> HttpResponse:
 def connection_delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     credential = get_object_or_404(Credential.objects.editable_by(request.user), pk=pk)
     if request.method == "POST":
-        services.delete_credential(credential, by=request.user)
+        delete_credential(credential, by=request.user)
         return web.go_to(request, "syncs:connections", f"Connection {credential.name} deleted.")
     context = {"credential": credential, "syncs": credential.syncs.all(), "provider": PROVIDERS[credential.provider]}
     return render(request, "syncs/connection_delete.html", context)

@@ -6,6 +6,7 @@ Answers carry `{"message": "…", "documentation_url": "…"}`; what matters may
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -54,9 +55,14 @@ class PlaceLost(CursorLost):
     """GitHub does not know the page any more that the last one pointed at."""
 
 
+class NotTaken(ProviderError):
+    """A webhook that GitHub does not make: there are too many, it cannot reach the address. The message is GitHub's."""
+
+
 class _Body(msgspec.Struct):
     message: str = ""
     url: str = ""
+    errors: Any = None
 
 
 def classify(answer: Answer) -> ProviderError | None:
@@ -77,6 +83,8 @@ def classify(answer: Answer) -> ProviderError | None:
         return Deleted("It was deleted in GitHub.")
     if status == 410 or (status == 409 and "empty" in said.message):
         return FeatureOff("There is nothing of this kind in the repository.")
+    if status == 422 and (about := _about_hook(said)):
+        return NotTaken(about)
     if status == 422:
         return PlaceLost("GitHub no longer knows the page our reading stood at.")
     if status >= 500 or status == 408:
@@ -91,6 +99,14 @@ def _said(body: bytes) -> _Body:
         return msgspec.json.decode(body, type=_Body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _Body()
+
+
+def _about_hook(said: _Body) -> str:
+    """GitHub's words for a webhook it does not make; empty when it speaks of something else. Details may be texts."""
+    first = said.errors[0] if isinstance(said.errors, list) and said.errors else None
+    if not isinstance(first, dict) or first.get("resource") != "Hook":
+        return ""
+    return str(first.get("message") or said.message).rstrip(".")
 
 
 def _refused(message: str) -> ProviderError:

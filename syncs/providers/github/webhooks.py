@@ -4,17 +4,18 @@ Docs    https://docs.github.com/webhooks, https://docs.github.com/rest/repos/web
 Replay  GitHub signs no time. An old delivery sent again has us read a record once more, and that is all it can do
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from syncs.providers.github.catalogue import BY_ID, PREFIX
-from syncs.providers.github.errors import Blocked, FeatureOff, Moved, NotThere
-from syncs.providers.github.places import find
+from syncs.providers.github.catalogue import PREFIX
+from syncs.providers.github.errors import Blocked, FeatureOff, Moved, NotTaken, NotThere
+from syncs.providers.github.places import Place, find
 from syncs.providers.kit.client import Client
-from syncs.providers.kit.errors import PermissionMissing, UnexpectedShape
-from syncs.providers.kit.webhooks import Delivery, Registered, Told, Wanted, Webhook, is_same, signature
+from syncs.providers.kit.errors import PermissionMissing, ProviderError, UnexpectedShape
+from syncs.providers.kit.webhooks import LOOK, RECORD, Delivery, Registered, Told, Wanted, Webhook, is_same, signature
 
 EVENT, SIGNATURE = "x-github-event", "x-hub-signature-256"
 MOST_COMMITS = 20  # more are found by a look: it costs less
@@ -132,7 +133,9 @@ _NAMES: Mapping[str, Callable[[Body], Iterator[Told]]] = {
     "membership": _team,
     "organization": _member,
 }
-assert all(PREFIX + name in BY_ID for name in ("issue", "review", "team_member"))
+_RECORDS = ("issue", "issue_comment", "pull_request", "review", "review_comment", "commit", "branch", "tag", "release",
+            "label", "milestone", "workflow_run", "commit_comment", "repository", "team", "member")  # fmt: skip
+ABOUT = {PREFIX + name: RECORD for name in _RECORDS} | {PREFIX + "team_member": LOOK}
 
 
 # --- Registering -----------------------------------------------------------------------------------------------------
@@ -142,54 +145,81 @@ async def register(client: Client, wanted: Wanted) -> Registered:
     """A hook on each organisation that lets us, else on each repository; what has one already is left alone.
 
     `known`, and what is kept: {"hooks": {place: its hook's path}}. A place is `/orgs/acme` or `/repos/acme/site`.
+    Where GitHub stops answering in the middle, what was made is kept, and the rest is asked for again later.
     """
     found, known = await find(client), dict(wanted.known.get("hooks", {}))
-    hooks: dict[str, str] = {}
-    refused: list[str] = []
-    covered = set()
-    for place in found.organisations:
-        if hook := await _hook(client, wanted, place.path, known):
-            hooks[place.path] = hook
-            covered.add(place.name.lower())
-    for place in found.repositories:
-        if place.name.lower().partition("/")[0] in covered:
-            continue
-        if hook := await _hook(client, wanted, place.path, known):
-            hooks[place.path] = hook
-        else:
-            refused.append(place.name)
-    if not hooks:
-        raise PermissionMissing(
-            "GitHub did not let us add webhooks.",
+    asked = _Asked(client, wanted, known)
+    await asked.at(found.organisations)
+    covered = {place.name.lower() for place in found.organisations if place.path in asked.hooks}
+    rest = [place for place in found.repositories if place.name.lower().partition("/")[0] not in covered]
+    await asked.at(rest)
+    if not asked.hooks:
+        raise asked.stopped or PermissionMissing(
+            f"GitHub did not let us add webhooks{': ' + asked.reason if asked.reason else ''}.",
             next_step="Follow the steps; or let the token, or the app, write webhooks of what it reads.",
         )
-    return Registered({"hooks": hooks}, lacking=_lacking(refused))
+    refused = [place.name for place in rest if place.path not in asked.hooks]
+    # A hook of a place that is not asked about any more is ours, too: it is known, so that it can be taken back.
+    return Registered({"hooks": {**known, **asked.hooks}}, lacking=_lacking(refused, asked))
 
 
-def _lacking(refused: Sequence[str]) -> str:
+class _Asked:
+    """The hooks asked for so far. stopped: why no further place is asked. reason: GitHub's words for a refusal."""
+
+    def __init__(self, client: Client, wanted: Wanted, known: Mapping[str, str]) -> None:
+        self.client, self.wanted, self.known = client, wanted, known
+        self.hooks: dict[str, str] = {}
+        self.reason = ""
+        self.stopped: ProviderError | None = None
+
+    async def at(self, places: Sequence[Place]) -> None:
+        """Ask at these places, as many at a time as the client's requests may be under way."""
+        for start in range(0, len(places), self.client.concurrency):
+            await asyncio.gather(*(self._one(place.path) for place in places[start : start + self.client.concurrency]))
+
+    async def _one(self, place: str) -> None:
+        if self.stopped is not None:
+            return
+        try:
+            self.hooks[place] = await self._hook(place)
+        except NotTaken as error:
+            self.reason = error.message
+        except REFUSED:
+            if place in self.known:  # it may be there still
+                self.hooks[place] = self.known[place]
+        except ProviderError as error:
+            self.stopped = error
+
+    async def _hook(self, place: str) -> str:
+        """The path of our hook at a place: found by its address, moved to it, or made."""
+        events = [each for each in EVENTS if place.startswith("/orgs/") or each not in OF_ORGANISATIONS]
+        config = {"url": self.wanted.url, "content_type": "json", "secret": self.wanted.secret, "insecure_ssl": "0"}
+        rows = msgspec.json.decode((await self.client.get(f"{place}/hooks", {"per_page": 100})).body)
+        for row in rows:
+            path = f"{place}/hooks/{row['id']}"
+            is_here = row.get("config", {}).get("url") == self.wanted.url
+            if is_here and set(events) <= set(row["events"]):
+                return path
+            if is_here or path == self.known.get(place):
+                await self.client.send("PATCH", path, json={"events": events, "config": config})
+                return path
+        asked = {"name": "web", "active": True, "events": events, "config": config}
+        made = await self.client.post(f"{place}/hooks", asked)
+        return f"{place}/hooks/{msgspec.json.decode(made.body)['id']}"
+
+
+def _lacking(refused: Sequence[str], asked: _Asked) -> str:
+    if asked.stopped is not None:
+        return f"Not all webhooks could be added yet. {asked.stopped.message} We go on tomorrow; or register again."
     if not refused:
         return ""
     more = f" and {len(refused) - 3:,} more" if len(refused) > 3 else ""
-    return f"GitHub did not let us add a webhook to {', '.join(refused[:3])}{more}."
-
-
-async def _hook(client: Client, wanted: Wanted, place: str, known: Mapping[str, str]) -> str:
-    """The path of our hook at a place, made if there is none; empty where we may not."""
-    try:
-        rows = msgspec.json.decode((await client.get(f"{place}/hooks", {"per_page": 100})).body)
-        for row in rows:
-            if row.get("config", {}).get("url") == wanted.url:
-                return f"{place}/hooks/{row['id']}"
-        events = [each for each in EVENTS if place.startswith("/orgs/") or each not in OF_ORGANISATIONS]
-        config = {"url": wanted.url, "content_type": "json", "secret": wanted.secret, "insecure_ssl": "0"}
-        made = await client.post(f"{place}/hooks", {"name": "web", "active": True, "events": events, "config": config})
-        return f"{place}/hooks/{msgspec.json.decode(made.body)['id']}"
-    except REFUSED:
-        return known.get(place, "")
+    why = f" {asked.reason}." if asked.reason else ""
+    return f"GitHub did not let us add a webhook to {', '.join(refused[:3])}{more}.{why}"
 
 
 async def remove(client: Client, known: Mapping[str, Any]) -> None:
-    """Take the hooks away that we added; those that somebody took away already are no matter."""
+    """Take the hooks away that we added; those that somebody took away already, or that we may not touch, stay so."""
     for path in known.get("hooks", {}).values():
         try:
             await client.send("DELETE", path, is_json=False)
@@ -210,8 +240,10 @@ WEBHOOK = Webhook(
     register=register,
     remove=remove,
     kinds=("github_oauth2", "github_token"),
+    scopes=("admin:repo_hook", "admin:org_hook"),
     rights="the right to write webhooks (classic tokens: admin:org_hook, admin:repo_hook; fine-grained: Webhooks, "
     "read and write)",
     tells="Issues, pull requests, reviews, comments, commits, branches, releases, labels, milestones, workflow runs, "
     "teams and members; deletions included.",
+    about=ABOUT,
 )

@@ -11,7 +11,7 @@ import msgspec
 from syncs.providers.hubspot.catalogue import BY_ID, PREFIX
 from syncs.providers.kit.catalogue import SetupField
 from syncs.providers.kit.errors import UnexpectedShape
-from syncs.providers.kit.webhooks import Delivery, Told, Webhook, is_recent, is_same, signature
+from syncs.providers.kit.webhooks import RECORD, Delivery, Told, Webhook, is_recent, is_same, signature
 
 SIGNATURE, STAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
 # Of `object.*` events; https://developers.hubspot.com/docs/guides/crm/understanding-the-crm#object-type-ids
@@ -30,8 +30,7 @@ class _Event(msgspec.Struct):
     primaryObjectId: int | str = ""
     newObjectId: int | str = ""
     mergedObjectIds: list[int | str] = []
-    fromObjectId: int | str = ""
-    toObjectId: int | str = ""
+    fromObjectId: int | str = ""  # of another type is what it is associated with
 
 
 _events = msgspec.json.Decoder(list[_Event])
@@ -86,4 +85,5 @@ WEBHOOK = Webhook(
     ),
     app_signs=True,
     tells="Contacts, companies, deals, tickets, products, line items and other objects the app subscribes to.",
+    about={PREFIX + name: RECORD for name in TYPES.values() if PREFIX + name in BY_ID},
 )

@@ -17,6 +17,8 @@ from syncs.providers.jira.catalogue import PREFIX
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import PermissionMissing, UnexpectedShape
 from syncs.providers.kit.webhooks import (
+    LOOK,
+    RECORD,
     REPLAY_S,
     Delivery,
     Registered,
@@ -34,6 +36,11 @@ EVERY_ISSUE = 'project != "__NONE__"'  # a filter must be there; only some claus
 EVENTS = ("jira:issue_created", "jira:issue_updated", "jira:issue_deleted", "comment_created", "comment_updated",
           "comment_deleted")  # fmt: skip
 LIFE = timedelta(days=30)
+SCOPE = "manage:jira-webhook"
+LACKING = (
+    "Unless the app is shared (Distribution) in Atlassian’s console, Jira delivers only where the person who connected "
+    "owns the app. Worklogs, projects, users, boards and sprints are not told of."
+)
 Body = Mapping[str, Any]
 
 
@@ -93,13 +100,20 @@ def _named(body: Body) -> Iterator[Told]:
 
 
 async def register(client: Client, wanted: Wanted) -> Registered:
-    """Renew what is there, else ask anew: webhooks of an app end after 30 days. Refusals stand inside a good answer."""
-    ids = [int(each) for each in wanted.known.get("webhooks", ())]
-    if ids:
-        listed = msgspec.json.decode((await client.get(PATH, {"maxResults": 100})).body).get("values", [])
-        if {int(each["id"]) for each in listed} >= set(ids):
-            answer = await client.send("PUT", f"{PATH}/refresh", json={"webhookIds": ids})
-            return Registered({"webhooks": ids}, expires_at=_end(msgspec.json.decode(answer.body)))
+    """Renew what is there, else ask anew: webhooks of an app end after 30 days. Refusals stand inside a good answer.
+
+    What is there is found by its address: an answer that was lost has made one, too. Those of an old address are taken
+    back first, for an app may have one address alone.
+    """
+    known = {int(each) for each in wanted.known.get("webhooks", ())}
+    listed = msgspec.json.decode((await client.get(PATH, {"maxResults": 100})).body).get("values", [])
+    ours = [each for each in listed if int(each["id"]) in known or each.get("url") == wanted.url]
+    good = [int(each["id"]) for each in ours if _is_as_wanted(each, wanted)]
+    if outdated := [int(each["id"]) for each in ours if int(each["id"]) not in good]:
+        await remove(client, {"webhooks": outdated})
+    if good:
+        answer = await client.send("PUT", f"{PATH}/refresh", json={"webhookIds": good})
+        return Registered({"webhooks": good}, expires_at=_end(msgspec.json.decode(answer.body)), lacking=LACKING)
     asked = {"url": wanted.url, "webhooks": [{"events": list(EVENTS), "jqlFilter": EVERY_ISSUE}]}
     results = msgspec.json.decode((await client.post(PATH, asked)).body).get("webhookRegistrationResult", [])
     made = [int(each["createdWebhookId"]) for each in results if "createdWebhookId" in each]
@@ -107,13 +121,15 @@ async def register(client: Client, wanted: Wanted) -> Registered:
         errors = "; ".join(str(text) for each in results for text in each.get("errors", ()))
         raise PermissionMissing(
             f"Jira did not take the webhook: {errors[:200] or 'it gave no reason'}.",
-            next_step="The app needs the scopes manage:jira-webhook and read:jira-work, and five webhooks at most.",
+            next_step="An app has one address and five webhooks at most: remove the app's other webhook, or follow the "
+            "steps for a webhook of an admin.",
         )
-    lacking = (
-        "Unless the app is shared (Distribution) in Atlassian’s console, Jira delivers only where the person who "
-        "connected owns the app. Worklogs, projects, users, boards and sprints are not told of."
-    )
-    return Registered({"webhooks": made}, expires_at=datetime.now(UTC) + LIFE, lacking=lacking)
+    return Registered({"webhooks": made}, expires_at=datetime.now(UTC) + LIFE, lacking=LACKING)
+
+
+def _is_as_wanted(row: Body, wanted: Wanted) -> bool:
+    """Whether a webhook tells all of what we ask for, to the address we have; addresses may be left out of the list."""
+    return row.get("url", wanted.url) == wanted.url and set(EVENTS) <= set(row.get("events", EVENTS))
 
 
 def _end(answer: Body) -> datetime:
@@ -132,6 +148,13 @@ async def remove(client: Client, known: Mapping[str, Any]) -> None:
     await client.send("DELETE", PATH, json={"webhookIds": list(known.get("webhooks", ()))}, is_json=False)
 
 
+ADMINS = f"{RECORD}, admin’s"  # told of by a webhook that a Jira admin set up, and not by an app's
+ABOUT = {
+    **dict.fromkeys((PREFIX + "issue", PREFIX + "comment"), RECORD),
+    PREFIX + "changelog": LOOK,
+    **{PREFIX + name: ADMINS for name in ("worklog", "project", "version", "sprint", "board", "user")},
+}
+
 WEBHOOK = Webhook(
     verify=verify,
     told=told,
@@ -145,6 +168,8 @@ WEBHOOK = Webhook(
     register=register,
     remove=remove,
     kinds=("jira_oauth2",),
+    scopes=(SCOPE,),
     rights="the app’s scopes manage:jira-webhook and read:jira-work",
     tells="Issues, comments and worklogs; by an admin’s webhook also projects, versions, users, boards and sprints.",
+    about=ABOUT,
 )

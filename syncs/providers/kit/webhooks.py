@@ -16,6 +16,7 @@ from syncs.providers.kit.catalogue import Collection, SetupField
 if TYPE_CHECKING:
     from syncs.providers.kit.client import Client
 
+RECORD, LOOK = "record", "look"  # what an event brings: the record it names, read again, or a look at its list
 REPLAY_S = 300  # a signed time further back than this is not taken
 
 
@@ -90,8 +91,10 @@ class Webhook:
     register       asks for deliveries through the API, again and again to the same effect; raises the kit's errors
     remove         takes a registration back
     kinds          credential kinds that may register
+    scopes         what a sign-in asks for besides, once a webhook is set up for the connection
     rights         what that needs, in words
     tells          what it tells of, in words for people
+    about          the collections it tells of, by id, and what an event of theirs brings
     """
 
     verify: Callable[[Delivery, Mapping[str, str]], bool]
@@ -102,8 +105,10 @@ class Webhook:
     register: "Callable[[Client, Wanted], Awaitable[Registered]] | None" = None
     remove: "Callable[[Client, Mapping[str, Any]], Awaitable[None]] | None" = None
     kinds: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
     rights: str = ""
     tells: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def signature(secret: str, message: bytes, encoding: str = "hex") -> str:

@@ -11,7 +11,17 @@ import msgspec
 from syncs.providers.kit.catalogue import SetupField
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import UnexpectedShape
-from syncs.providers.kit.webhooks import Delivery, Registered, Told, Wanted, Webhook, is_recent, is_same, signature
+from syncs.providers.kit.webhooks import (
+    RECORD,
+    Delivery,
+    Registered,
+    Told,
+    Wanted,
+    Webhook,
+    is_recent,
+    is_same,
+    signature,
+)
 from syncs.providers.stripe.catalogue import LISTS
 from syncs.providers.stripe.errors import ObjectGone
 from syncs.providers.stripe.hints import DROPPED, Event, named_objects, told_as
@@ -45,10 +55,13 @@ def told(delivery: Delivery) -> list[Told]:
 
 
 async def register(client: Client, wanted: Wanted) -> Registered:
-    """Make an endpoint for all events. Its secret is told only now, so one that is known already is left alone."""
+    """Make an endpoint for all events. Its secret is told only now, so one that is known is kept and mended."""
     if endpoint := wanted.known.get("endpoint"):
         try:
-            await client.get(f"{PATH}/{endpoint}")
+            there: dict[str, Any] = msgspec.json.decode((await client.get(f"{PATH}/{endpoint}")).body)
+            if there.get("url") != wanted.url or there.get("status") == "disabled":  # Stripe ends what fails for days
+                mended = {"url": wanted.url, "disabled": "false"}
+                await client.send("POST", f"{PATH}/{endpoint}", data=mended)
             return Registered(wanted.known)
         except ObjectGone:
             pass
@@ -82,4 +95,5 @@ WEBHOOK = Webhook(
     kinds=("stripe_key", "stripe_app"),
     rights="a key with Write on Webhook Endpoints",
     tells="Everything that Stripe has events for, deletions included.",
+    about={each.id: RECORD for lists in _BY_OBJECT.values() for each in lists} | {PREFIX + "event": RECORD},
 )

@@ -12,7 +12,18 @@ import msgspec
 from syncs.providers.kit.catalogue import SetupField
 from syncs.providers.kit.client import Client
 from syncs.providers.kit.errors import CollectionGone, PermissionMissing, UnexpectedShape
-from syncs.providers.kit.webhooks import Delivery, Registered, Told, Wanted, Webhook, is_recent, is_same, signature
+from syncs.providers.kit.webhooks import (
+    LOOK,
+    RECORD,
+    Delivery,
+    Registered,
+    Told,
+    Wanted,
+    Webhook,
+    is_recent,
+    is_same,
+    signature,
+)
 from syncs.providers.zendesk.errors import ObjectGone
 from syncs.providers.zendesk.resource import API, PREFIX
 
@@ -78,18 +89,20 @@ def _named(event: _Event) -> Iterator[Told]:
 
 
 async def register(client: Client, wanted: Wanted) -> Registered:
-    """One webhook for all events we know, found again by its address; its secret is Zendesk's and can be asked for."""
-    found = str(wanted.known.get("webhook") or "")
-    if found:
-        try:
-            await client.get(f"{PATH}/{found}")
-        except (ObjectGone, CollectionGone):
-            found = ""
-    if not found:
-        asked = {"name": "Sequin Console", "status": "active", "endpoint": wanted.url, "http_method": "POST",
-                 "request_format": "json", "subscriptions": list(SUBSCRIPTIONS)}  # fmt: skip
-        answer = await client.post(PATH, {"webhook": asked})
-        found = str(msgspec.json.decode(answer.body)["webhook"]["id"])
+    """One webhook for all events we know, found again by its address; its secret is Zendesk's and can be asked for.
+
+    One that is known and tells another address, or fewer events, is changed to what is wanted.
+    """
+    asked = {"name": "Sequin Console", "status": "active", "endpoint": wanted.url, "http_method": "POST",
+             "request_format": "json", "subscriptions": list(SUBSCRIPTIONS)}  # fmt: skip
+    listed = msgspec.json.decode((await client.get(PATH, {"page[size]": 100})).body)["webhooks"]
+    known = wanted.known.get("webhook")
+    row = next((each for each in listed if each["id"] == known or each["endpoint"] == wanted.url), None)
+    if row is None:
+        row = msgspec.json.decode((await client.post(PATH, {"webhook": asked})).body)["webhook"]
+    elif any(row.get(name) != asked[name] for name in ("endpoint", "status", "subscriptions")):
+        await client.send("PUT", f"{PATH}/{row['id']}", json={"webhook": asked}, is_json=False)
+    found = str(row["id"])
     answer = await client.get(f"{PATH}/{found}/signing_secret")
     secret = msgspec.json.decode(answer.body)["signing_secret"]["secret"]
     return Registered({"webhook": found}, secret=str(secret))
@@ -115,7 +128,9 @@ WEBHOOK = Webhook(
     secret=SetupField("secret", "Signing secret", "On the webhook’s page in Zendesk’s Admin Center.", secret=True),
     register=register,
     remove=remove,
-    kinds=("zendesk_oauth2", "zendesk_client_credentials", "zendesk_api_token"),
-    rights="an admin’s token; of OAuth, the scopes webhooks:read and webhooks:write",
+    kinds=("zendesk_api_token",),  # of OAuth we ask for nothing but reading
+    rights="the API token of an administrator",
     tells="Tickets with their comments and audits, users and organizations. The rest is found by looking.",
+    about={PREFIX + name: RECORD for name in NAMED.values()}
+    | dict.fromkeys((PREFIX + "ticket_comment", PREFIX + "ticket_audit"), LOOK),
 )

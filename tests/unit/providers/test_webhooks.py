@@ -323,6 +323,39 @@ def test_a_body_of_another_form_names_nothing_or_is_refused(key: str, body: byte
 
 
 @pytest.mark.parametrize("key", ALL)
+def test_what_it_tells_of_is_in_the_catalogue(key: str) -> None:
+    ids = {each.id for each in importlib.import_module(f"syncs.providers.{key}").PROVIDER.collections}
+    assert way(key).about
+    assert set(way(key).about) <= ids
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [
+        ("stripe", delivery(stripe_event())),
+        ("github", delivery(json.dumps({"repository": {"id": 1}, "issue": {"number": 2, "pull_request": {}},
+                                        "comment": {"id": 3}}).encode(), x_github_event="issue_comment")),
+        ("github", delivery(json.dumps({"organization": {"id": 1}, "team": {"id": 2}}).encode(),
+                            x_github_event="membership")),
+        ("jira", delivery(b'{"webhookEvent":"jira:issue_updated","issue":{"id":"1"},"changelog":{"id":"2"}}')),
+        ("jira", delivery(b'{"webhookEvent":"sprint_started","sprint":{"id":3}}')),
+        ("zendesk", delivery(b'{"type":"zen:event-type:ticket.created","detail":{"id":"1"}}')),
+        ("hubspot", delivery(b'[{"subscriptionType":"object.creation","objectTypeId":"0-48","objectId":9}]')),
+    ],
+)  # fmt: skip
+def test_what_it_names_is_what_it_is_said_to_tell_of(key: str, sent: Delivery) -> None:
+    found = list(way(key).told(sent))
+    assert found
+    for each in found:
+        assert (each.upstream_id == "") == (way(key).about[each.collection_id] == webhooks.LOOK)
+
+
+def test_hubspots_associations_name_the_object_of_the_event_alone() -> None:
+    event = {"subscriptionType": "contact.associationChange", "portalId": 1, "fromObjectId": 5, "toObjectId": 7}
+    assert list(way("hubspot").told(delivery(json.dumps([event]).encode()))) == [Told("hubspot:contact", "5", "1")]
+
+
+@pytest.mark.parametrize("key", ALL)
 def test_each_provider_is_given_its_own(key: str) -> None:
     assert importlib.import_module(f"syncs.providers.{key}").PROVIDER.webhook is WAYS[key]
 
