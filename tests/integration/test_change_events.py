@@ -160,7 +160,7 @@ def test_a_change_is_read_long_before_the_next_look_and_no_task_is_held(sandbox,
     sandbox.control("PATCH", f"records/salesforce/Contact/{kept}", {"LastName": "After"})
     new = create(sandbox, LastName="New")
     heard(listener, kept, new)
-    assert {call[0] for call in queued} == {"syncs.tasks.read_feeds"}
+    wait_until(lambda: {call[0] for call in queued} == {"syncs.tasks.read_feeds"})  # after they are named
     read(sync)
     assert json.loads(Record.objects.get(upstream_id=kept).data)["LastName"] == "After"
     assert in_log(sync) == {kept: False, new: False}
