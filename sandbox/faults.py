@@ -101,15 +101,18 @@ class Faults:
         self._faults[fault.id] = fault
         return fault
 
-    def strike(self, provider: str, target: str, *, webhook: bool = False) -> list[Fault]:
+    def strike(self, provider: str, target: str, *, webhook: bool = False, named: bool = False) -> list[Fault]:
         """The faults that strike this request, each counted: any number of quiet ones and at most one other.
 
         webhook   it is a webhook on its way out, and `target` the event's name
+        named     only those that name a path: the rest has struck already, at the edge (what is asked stands in a body)
         """
         struck: list[Fault] = []
         loud = False
         for fault in list(self._faults.values()):
             if fault.provider != provider or fault.path not in target or (fault.kind in WEBHOOK_KINDS) != webhook:
+                continue
+            if named and not fault.path:
                 continue
             if loud and fault.kind not in QUIET_KINDS:
                 continue

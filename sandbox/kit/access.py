@@ -29,9 +29,11 @@ class Presented:
 def presented(headers: Headers) -> Presented:
     """`Bearer x`, `token x` (GitHub), `OAuth x` (Salesforce), `Basic base64(user:secret)`; the scheme in small letters.
 
-    Basic that is no base64 shows nothing.
+    A key may stand there bare (Linear). Basic that is no base64 shows nothing.
     """
-    scheme, _, rest = headers.get("authorization", "").partition(" ")
+    scheme, space, rest = headers.get("authorization", "").partition(" ")
+    if not space:
+        return Presented("", "", scheme)
     scheme, rest = scheme.lower(), rest.strip()
     if scheme != "basic":
         return Presented(scheme, "", rest)
