@@ -40,7 +40,7 @@ def test_from_sign_in_to_a_record_changing_live_is_one_click(page: Page, demo: R
 
 PAGES = ("/", "/syncs/", "/syncs/new/", "/connections/", "/connections/new/", "/connections/new/salesforce/",
          "/connections/new/stripe/", "/connections/new/jira/", "/connections/new/hubspot/", "/connections/new/zendesk/",
-         "/consumers/", "/consumers/new/", "/live/", "/records/",
+         "/connections/new/linear/", "/consumers/", "/consumers/new/", "/live/", "/records/",
          "/activity/", "/settings/", "/profile/", "/v1/docs")  # fmt: skip
 
 

@@ -106,6 +106,19 @@ def github_sample(request: httpx.Request) -> httpx.Response:
     return answer(left[start : start + 2], **more)
 
 
+def linear_sample(request: httpx.Request) -> httpx.Response:
+    """Five issues on pages of two."""
+    asked = json.loads(request.content)
+    if "viewer" in asked["query"]:
+        return answer({"data": {"viewer": {"id": "u1"}, "organization": {"id": "o1", "name": "Acme"}}})
+    start = int(asked["variables"].get("after") or 0)
+    stamps = [f"2026-11-23T08:0{number}:00.000Z" for number in range(1, 6)]
+    issues = [{"id": f"i{number}", "createdAt": stamp, "updatedAt": stamp, "archivedAt": None, "trashed": None}
+              for number, stamp in enumerate(stamps, 1)]  # fmt: skip
+    more = {"hasNextPage": start + 2 < 5, "endCursor": str(start + 2)}
+    return answer({"data": {"issues": {"nodes": issues[start : start + 2], "pageInfo": more}}})
+
+
 SAMPLES = {
     "salesforce": salesforce_sample,
     "stripe": stripe_sample,
@@ -113,6 +126,7 @@ SAMPLES = {
     "hubspot": hubspot_sample,
     "zendesk": zendesk_sample,
     "github": github_sample,
+    "linear": linear_sample,
 }
 SAMPLED = {
     "salesforce": "salesforce:contact",
@@ -121,6 +135,7 @@ SAMPLED = {
     "hubspot": "hubspot:contact",
     "zendesk": "zendesk:ticket",
     "github": "github:issue",
+    "linear": "linear:issue",
 }
 
 
@@ -243,6 +258,7 @@ _T = {
     "hubspot": "2026-11-23T08:00:00.000Z",
     "zendesk": 1795424000,
     "github": 1795424000,
+    "linear": "2026-11-23T08:00:00.000Z",
 }
 
 
