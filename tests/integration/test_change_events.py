@@ -455,9 +455,9 @@ def test_a_listener_that_is_killed_is_followed_by_another_from_the_same_place(sa
         "ENCRYPTION_KEYS": ",".join(settings.ENCRYPTION_KEYS),
         "SEQUIN_PROVIDER_URLS": settings.PROVIDER_URLS,
     }
+    first = create(sandbox, LastName="Before anybody listened")
     worker = subprocess.Popen(command, env=os.environ | keys)
     try:
-        first = create(sandbox, LastName="First")
         wait_until(lambda: ChangeStream.objects.filter(connected_at__isnull=False).exists())
         second = create(sandbox, LastName="Second")
         wait_until(lambda: second in hints())

@@ -88,6 +88,12 @@ def test_cookies_are_taken_by_name_and_value_alone() -> None:
     assert change_events.cookies_of(answer) == {"BAYEUX_BROWSER": "abc", "t": "x/y+z="}
 
 
+@pytest.fixture(autouse=True)
+def however_slow_this_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer in memory was not waited for, though it took its time."""
+    monkeypatch.setattr(streaming, "QUICK_S", 600.0)
+
+
 # --- Over a transport ------------------------------------------------------------------------------------------------
 
 
