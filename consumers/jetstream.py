@@ -328,7 +328,10 @@ def _lost() -> LinkLost:
 def nobody_listens(subject: str) -> NobodyListens:
     if subject.startswith("$JS."):
         return NobodyListens("JetStream is not enabled for this account.", "Enable JetStream for the account in NATS.")
-    return NobodyListens(f"No stream takes messages for {subject}.", "Create the stream, then run the checks again.")
+    return NobodyListens(
+        f"No stream takes messages for {subject}: there is none, or it has no leader.",
+        "Create the stream, or start its servers: more than half of its replicas must run. Then run the checks again.",
+    )
 
 
 # --- Opening -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """A database that cannot work for a while: what a person is told, and a write that finds out within seconds."""
 
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -12,6 +14,7 @@ from sequin_console.common.problems import Problem
 AWAY = (OperationalError, InterfaceError)
 """What Django raises when it is the database that is in trouble, not the statement."""
 WRITE_S = 2
+ROOM = 512 * 1024  # bytes: rows that are there can be changed on a full disk, new ones not stored
 PROBE = "readyz"  # the name of the row that is written
 _NEXT = "Nothing is lost: work goes on by itself once it can."
 _CAUSES = (  # words of SQLite's and PostgreSQL's own messages, what happened, what to do
@@ -53,9 +56,7 @@ def try_to_write() -> None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{WRITE_S}s'")
-            # Rows that are there can be changed on a full disk, new ones not stored: this wants half a megabyte for a
-            # moment, in a temporary file.
-            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute("SET LOCAL work_mem = '64kB'")  # the next wants about ROOM for a moment, in a temporary file
             cursor.execute("SELECT count(*) FROM generate_series(1, 30000)")
         Heartbeat.objects.bulk_create(
             [Heartbeat(name=PROBE, at=timezone.now())],
@@ -75,3 +76,13 @@ def _write_to_sqlite() -> None:
             "ON CONFLICT (name) DO UPDATE SET at = excluded.at",
             (PROBE, at),
         )
+    _ask_for_room(Path(path).parent)
+
+
+def _ask_for_room(folder: Path) -> None:
+    """The write-ahead log may have room where the disk has none left for the tables, or for the queue's own file."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        raise OperationalError("database or disk is full") from error
