@@ -16,6 +16,8 @@ from sandbox.kit.table import iso_z
 from sandbox.rawjson import Fields, dump, load
 from sandbox.store import Row
 
+UNSIGNED = {"payload": None, "reason": "unsigned", "signature": None, "verified": False, "verified_at": None}
+
 NAMES = ("storefront", "roaster-firmware", "brewing-guide", "loyalty-api", "warehouse", "handbook", "pos-terminal",
          "bean-tracker", "subscriptions", "design-system")  # fmt: skip
 
@@ -46,8 +48,8 @@ def commit(make: Maker) -> dict[str, Any]:
     by = {"name": who["login"], "email": f"{who['login']}@sandbox.example", "date": None}
     return {
         "node_id": "C", "commit": {"author": by, "committer": by, "message": title(make.rng), "comment_count": 0,
-        "tree": {"sha": sha("t"), "url": API}, "url": API, "verification": None}, "author": who, "committer": who,
-        "parents": [], PARENT: parent,
+        "tree": {"sha": sha("t"), "url": API}, "url": API, "verification": dict(UNSIGNED)}, "author": who,
+        "committer": who, "parents": [], PARENT: parent,
     }  # fmt: skip
 
 

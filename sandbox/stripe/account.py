@@ -138,8 +138,8 @@ class Account:
         if previous is not None:
             data += b',"previous_attributes":' + join_object(previous)
         event = {
-            "id": dump(self.new_id(events, mode, number)), "object": b'"event"', "account": b"null",
-            "api_version": dump(version), "context": b"null", "created": dump(now_ms // SECOND_MS),
+            "id": dump(self.new_id(events, mode, number)), "object": b'"event"',
+            "api_version": dump(version), "created": dump(now_ms // SECOND_MS),
             "data": data + b"}", "livemode": dump(mode == "live"), "pending_webhooks": b"0",
             "request": dump({"id": f"req_{number:014d}", "idempotency_key": None}), "type": dump(told),
         }  # fmt: skip

@@ -14,6 +14,8 @@ from sandbox import words
 if TYPE_CHECKING:
     from sandbox.stripe.demo import Maker
 
+NO_EVIDENCE = {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0}
+
 
 def _payment_method(make: Maker) -> dict[str, Any]:
     card = {"brand": make.pick("visa", "mastercard"), "country": "DE", "exp_month": make.rng.randint(1, 12),
@@ -91,8 +93,9 @@ def _refund(make: Maker) -> dict[str, Any]:
 
 
 def _dispute(make: Maker) -> dict[str, Any]:
-    return {"amount": make.cents(), "charge": make.link("charges"), "currency": "eur", "evidence_details": None,
-            "is_charge_refundable": False, "payment_intent": make.link("payment_intents"), "reason": "fraudulent",
+    return {"amount": make.cents(), "charge": make.link("charges"), "currency": "eur",
+            "evidence_details": dict(NO_EVIDENCE), "is_charge_refundable": False,
+            "payment_intent": make.link("payment_intents"), "reason": "fraudulent",
             "status": make.pick("needs_response", "won", "lost")}  # fmt: skip
 
 
