@@ -12,7 +12,8 @@ from syncs.models import ChangeStream, Credential
 from syncs.providers.kit.streaming import Stream
 from syncs.states import StreamState, SyncState
 
-AT_INTERVAL = "at the sync’s interval"
+AT_INTERVAL = "as often as the sync says"
+MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def stream_row(
     lacking = _lacking(row, only)
     label = PROVIDERS[credential.provider].label
     titles = [title for each in lacking for title in each.titles]
-    lacks = f"This {label} does not offer {way.name} for {in_words(titles)}: looked at {pace}." if titles else ""
+    named = in_words(titles) if len(titles) <= MOST_NAMED else f"{len(titles)} collections"
+    lacks = f"This {label} does not offer {way.name} for {named}: looked at {pace}." if titles else ""
     message, next_step = (row.error, row.next_step) if row.error and is_wanted else ("", "")
     if not message and name == StreamState.LISTENING and _is_silent(row, changed_at):
         message = f"Records changed of which {label} did not tell."

@@ -85,7 +85,7 @@ class Supervisor:
         greeting = self._wait("nats", lambda: nats_server.greeting(ground.ports["nats"]))
         self.say(f"nats-server {greeting['version']} with JetStream: {ground.nats_url}")
         if ground.demo:
-            self.say(f"sandbox, which stands in for Salesforce and Stripe: {ground.sandbox_url}")
+            self.say(f"sandbox, which stands in for all providers: {ground.sandbox_url}")
         self._wait("web", lambda: is_answering(ground.url, "/healthz"))
         for spec in (*plan.workers(self.node), *((plan.demo(),) if ground.demo else ())):
             self.crew.start(spec)

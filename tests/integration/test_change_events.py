@@ -392,7 +392,7 @@ def admin(db: None) -> ApiClient:
 @pytest.mark.parametrize(
     ("more", "step"),
     [
-        ({"salesforce_change_data_capture": "Account"}, "move Contact to Selected Entities"),
+        ({"salesforce_change_data_capture": "Account"}, "move Contact, UserRole to Selected Entities"),
         ({"salesforce_view_all": False}, "View All Records for Contact"),
     ],
 )

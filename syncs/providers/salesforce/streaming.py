@@ -48,7 +48,7 @@ LEAVE_S = 2.0
 TOGETHER = 50  # subscriptions a request, which may have 32,768 bytes
 NEW_ONLY = -1
 
-TICK = "In Salesforce, go to Setup, Change Data Capture, and move {} to Selected Entities, if it is offered there."
+TICK = "In Salesforce, go to Setup, Change Data Capture, and move {} to Selected Entities, where that is offered."
 EDITION = "Change Data Capture comes with the Enterprise, Performance, Unlimited and Developer editions."
 
 
@@ -62,7 +62,9 @@ async def listen(client: Client, collections: Sequence[Collection], place: Mappi
     lacking: dict[str, str] = {}
     chosen = await selected(client)
     if chosen is not None:
-        lacking = {each.id: TICK.format(each.upstream) for each in collections if event_of(each) not in chosen}
+        unticked = [each for each in collections if event_of(each) not in chosen]
+        step = TICK.format(", ".join(each.upstream for each in unticked))
+        lacking = dict.fromkeys((each.id for each in unticked), step)
     session = Session(client, [each for each in collections if each.id not in lacking], place, lacking)
     if not session.channels:
         yield Heard(lacking=lacking)
