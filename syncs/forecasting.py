@@ -21,10 +21,15 @@ SPENT_H = 24
 
 @dataclass(frozen=True)
 class Forecast:
-    """When history is read and how late changes can be. `history` is a sentence."""
+    """When history is read and how late changes can be.
+
+    history   a sentence
+    runs_out  looking so often uses up the requests granted, and then waits for more
+    """
 
     history: str
     worst_lag_s: float
+    runs_out: bool
 
     @property
     def worst_lag(self) -> str:
@@ -45,7 +50,7 @@ def forecast_of(sync: Sync, rows: Iterable[SyncCollection]) -> Forecast | None:
         paces[row.feed_id] = max(paces.get(row.feed_id, 0.0), float(sync.poll_s), float(spec_of(row).every_s or 0))
     lag_s = rules.worst_lag_s(list(paces.values()), quota=told.quota if told else None, percent=sync.quota_percent)
     words = rules.history_in_words(histories, now=now, zone=timezone.get_current_timezone())
-    return Forecast(words, lag_s)
+    return Forecast(words, lag_s, runs_out=lag_s > max(paces.values(), default=0.0))
 
 
 def _begun(row: SyncCollection) -> datetime | None:

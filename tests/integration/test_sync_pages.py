@@ -241,6 +241,15 @@ def test_sync_page_takes_the_same_queries_for_one_collection_and_for_four(upstre
 # --- Fragments -------------------------------------------------------------------------------------------------
 
 
+def test_a_pace_that_uses_up_the_quota_says_so(sync, ada, browser_of: BrowserOf) -> None:
+    words, page = "uses up the requests granted", sync.get_absolute_url()
+    told = {"used": 5, "allowed": 300, "name": "day", "period_s": 86_400, "resets_in_s": None, "price": 1}
+    Credential.objects.update(quotas=[{**told, "at": timezone.now().isoformat()}])
+    assert words in text_of(browser_of(ada).get(page))
+    Credential.objects.update(quotas=[{**told, "allowed": 1_000_000, "at": timezone.now().isoformat()}])
+    assert words not in text_of(browser_of(ada).get(page))
+
+
 @pytest.mark.parametrize(
     ("name", "root_id"),
     [
