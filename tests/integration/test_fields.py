@@ -47,7 +47,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 def person(upstream: Upstream, upstream_id: str = "ada", **more: Any) -> None:
-    content: dict[str, Any] = {"n": 1, "email": "ada@example.test", "phone": "555"} | more
+    content: dict[str, Any] = {"n": 1, "email": "ada@example.test", "phone": "+49 555"} | more
     upstream.write(upstream_id, **content)
 
 
@@ -116,17 +116,17 @@ def test_other_fields_mean_reading_from_the_beginning(upstream: Upstream) -> Non
     person(upstream, "bob")
     sync = upstream.sync()
     read(sync)
-    assert "555" in data_of(sync)
+    assert "+49 555" in data_of(sync)
     tuning.change(row_of(sync), {"fields": PICKS}, by=None)
     assert row_of(sync).phase == Phase.WAITING
     read(sync)
-    assert "555" not in data_of(sync) + data_of(sync, "bob")
+    assert "+49 555" not in data_of(sync) + data_of(sync, "bob")
     first = data_of(sync)
     tuning.change(row_of(sync), {"fields": PICKS}, by=None)
     assert row_of(sync).phase == Phase.LIVE  # nothing new
     tuning.change(row_of(sync), {"fields": None}, by=None)
     read(sync)
-    assert "555" in data_of(sync)
+    assert "+49 555" in data_of(sync)
     assert first != data_of(sync)
 
 
@@ -173,7 +173,7 @@ def test_a_sync_can_wait_until_its_fields_are_picked(upstream: Upstream) -> None
     tuning.change(row_of(sync), {"fields": PICKS}, by=None)
     services.resume_sync(sync, by=None)
     read(sync)
-    assert "555" not in data_of(sync)
+    assert "+49 555" not in data_of(sync)
 
 
 def test_api_takes_and_tells_picked_fields(upstream: Upstream) -> None:
