@@ -5,6 +5,7 @@ All moments are whole milliseconds since 1970 (UTC), because that is what is sto
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -23,6 +24,11 @@ class Clock:
     def now_ms(self) -> int:
         """Now, in milliseconds since 1970."""
         return int((time.time() + self.skew_s) * 1000)
+
+    async def later_ms(self) -> int:
+        """Now, once this millisecond is over: whatever was stamped before the call is earlier, not as late."""
+        await asyncio.sleep(0.002)
+        return self.now_ms()
 
     def http_date(self, extra_s: float = 0.0) -> str:
         """Now, as the HTTP `Date` header writes it. `extra_s` puts this one header off on purpose."""

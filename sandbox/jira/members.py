@@ -64,8 +64,9 @@ class Members:
         async def endpoint(request: Request) -> Response:
             since = int(request.query_params.get("since", "0"))
             store, held_ms = self.tables.store, round(self.setting("worklog_hold_s") * 1000)
-            store.settle(self.tables.clock.now_ms())
-            span = Span("updated", since, self.tables.clock.now_ms() - held_ms)
+            now_ms = await self.tables.clock.later_ms()
+            store.settle(now_ms)
+            span = Span("updated", since, now_ms - held_ms)
             select = Select(self.tables.shelf("worklog"), True, Wanted(deleted=True, spans=(span,)))
             select.narrow("deleted = ?", BINNED if deleted else LIVE)
             limit = min(MOST_CHANGED, self.tables.settings().page_size_cap or MOST_CHANGED)

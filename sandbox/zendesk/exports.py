@@ -36,9 +36,9 @@ class Exports:
             asked = request.query_params
             facet = request.path_params.get("object")
             excluded = "true" in (asked.get("exclude_deleted"), asked.get("filter[exclude_deleted]"))
-            until_ms = self._until_ms()
+            until_ms = await self._until_ms()
             wanted = Wanted(not excluded, facet, (Span("updated", None, until_ms),))
-            after, may_be_empty = self._place(request, name)
+            after, may_be_empty = self._place(request, name, until_ms)
             rows = self.tables.page(name, wanted, after=after, limit=_size(request))
             is_empty = may_be_empty and self.setting("empty_pages")
             if is_empty:
@@ -58,8 +58,9 @@ class Exports:
         """Organizations and events: a page holds the whole of its last second, and the next one begins with it."""
 
         async def endpoint(request: Request) -> Response:
-            start_s = self._start_s(request)
-            wanted = Wanted(True, None, (Span("updated", start_s * SECOND_MS, self._until_ms()),))
+            until_ms = await self._until_ms()
+            start_s = _start_s(request, until_ms)
+            wanted = Wanted(True, None, (Span("updated", start_s * SECOND_MS, until_ms),))
             rows = self.tables.page(name, wanted, limit=_size(request))
             more = self._after(name, wanted, rows, 1)
             while more and self.setting("export_stretch") and _second(more[0]) == _second(rows[-1]):
@@ -83,24 +84,15 @@ class Exports:
             return []
         return self.tables.page(name, wanted, after=self.tables.place(name, rows[-1], "updated"), limit=limit)
 
-    def _until_ms(self) -> int:
-        return self.tables.clock.now_ms() - round(self.setting("hold_s") * SECOND_MS)
+    async def _until_ms(self) -> int:
+        return await self.tables.clock.later_ms() - round(self.setting("hold_s") * SECOND_MS)
 
-    def _start_s(self, request: Request) -> int:
-        """Where it begins by time. Refuses what lies within the minute held back."""
-        text = request.query_params.get("start_time", "")
-        if not text.isdigit():
-            raise told(400, "StartTimeMissing", "Missing a required parameter: start_time")
-        if int(text) * SECOND_MS > self._until_ms():
-            raise TOO_RECENT
-        return int(text)
-
-    def _place(self, request: Request, name: str) -> tuple[list[Any], bool]:
+    def _place(self, request: Request, name: str, until_ms: int) -> tuple[list[Any], bool]:
         """Behind which record it goes on, and whether this page may be an empty one: neither the first nor twice."""
         cursor = request.query_params.get("cursor")
         if cursor is None:
             nothing = 0 if self.tables.table(name).numeric else ""
-            return [self._start_s(request) * SECOND_MS, nothing], False
+            return [_start_s(request, until_ms) * SECOND_MS, nothing], False
         content = self.tokens.read(cursor)
         if content is None or content[0] != list_of(request):
             raise BAD_EXPORT_CURSOR
@@ -113,6 +105,16 @@ class Exports:
         found = [row for each in rows for row in
                  self.tables.page("ticket_metrics", Wanted(True, each.id), order="id", limit=1)]  # fmt: skip
         return b"[" + b",".join(row.body.encode() for row in found) + b"]"
+
+
+def _start_s(request: Request, until_ms: int) -> int:
+    """Where it begins by time. Refuses what lies within the minute held back."""
+    text = request.query_params.get("start_time", "")
+    if not text.isdigit():
+        raise told(400, "StartTimeMissing", "Missing a required parameter: start_time")
+    if int(text) * SECOND_MS > until_ms:
+        raise TOO_RECENT
+    return int(text)
 
 
 def with_list(key: str, rows: Sequence[Row], beside: bytes, more: Mapping[str, object]) -> Response:

@@ -238,6 +238,16 @@ async def test_organizations_of_one_second_are_read_whole(sandbox):
             await zendesk.look(cursor, ORGANIZATION)
 
 
+async def test_what_was_written_before_a_look_is_in_it(sandbox):
+    """An export tells what is older than its millisecond: a quick machine writes and asks within the same one."""
+    async with bench(sandbox) as zendesk:
+        cursor = await zendesk.start(USER)
+        for _ in range(50):
+            made = make(sandbox, "users")
+            records, cursor = await zendesk.look(cursor, USER)
+            assert made in records
+
+
 # --- Deletions
 
 
