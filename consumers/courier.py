@@ -20,7 +20,6 @@ from collections import Counter
 from uuid import UUID
 
 import structlog
-from django.db import connection
 
 from consumers import delivery, health, links, taking
 from consumers.connection import NoAnswer
@@ -65,16 +64,12 @@ class Courier:
     def _start(self) -> asyncio.AbstractEventLoop:
         self._loop = runner.event_loop()
         self._orm = runner.Orm(self._loop)
-        self._thread = threading.Thread(target=self._serve, name="sequin-courier", daemon=True)
+        self._thread = threading.Thread(target=self._orm.serve_alone, name="sequin-courier", daemon=True)
         self._thread.start()
         self._standing = [
             asyncio.run_coroutine_threadsafe(work, self._loop) for work in (self._attend(), self._keep_samples())
         ]
         return self._loop
-
-    def _serve(self) -> None:
-        self._orm.serve(_mend_connection)
-        connection.close()
 
     def stop(self) -> None:
         """End after the deliveries under way, so that no lease is left to run out. For a process that ends."""
@@ -163,11 +158,6 @@ class Courier:
                     await self._orm(health.sample, consumer_id, messages)
                 except Exception as error:
                     log.info("sample dropped", consumer=str(consumer_id), error=type(error).__name__)
-
-
-def _mend_connection() -> None:
-    if connection.errors_occurred:
-        connection.close_if_unusable_or_obsolete()
 
 
 _courier = Courier()

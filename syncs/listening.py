@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -122,7 +122,7 @@ class Listener:
         loop = runner.event_loop()
         if self._orm is None:
             self._orm = runner.Orm(loop)
-            self._thread = threading.Thread(target=_serve, args=[self._orm], name="sequin-listener", daemon=True)
+            self._thread = threading.Thread(target=self._orm.serve_alone, name="sequin-listener", daemon=True)
             self._thread.start()
         self._sessions[session.row.credential_id] = session
         session.task = asyncio.run_coroutine_threadsafe(self._listen(session, self._orm), loop)
@@ -172,16 +172,6 @@ class Listener:
             async for heard in walk:
                 is_offered = await orm(_store, session, heard)
         return is_offered
-
-
-def _serve(orm: runner.Orm) -> None:
-    orm.serve(_mend_connection)
-    connection.close()
-
-
-def _mend_connection() -> None:
-    if connection.errors_occurred:
-        connection.close_if_unusable_or_obsolete()
 
 
 # --- In the database -----------------------------------------------------------------------------------------------

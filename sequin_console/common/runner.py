@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from django.db import connection
+
 Item = TypeVar("Item", bound=Hashable)
 TICK_S = 3.0
 END_S = 2.0
@@ -94,8 +96,18 @@ class Orm:
             call()
             tick()
 
+    def serve_alone(self) -> None:
+        """Run calls until `stop` is called, on a thread that does nothing else and outlives trouble of the database."""
+        self.serve(_mend_connection)
+        connection.close()
+
     def stop(self) -> None:
         self._calls.put(None)
+
+
+def _mend_connection() -> None:
+    if connection.errors_occurred:
+        connection.close_if_unusable_or_obsolete()
 
 
 def run_side_by_side(
